@@ -1,0 +1,33 @@
+"""What every test stands on: 8 fake devices, checked shapes, no silent rank promotion."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# In the environment, so that child processes share it: a compilation is done once a suite.
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "xla"
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+os.environ.setdefault("WANDB_MODE", "offline")
+
+import jax  # noqa: E402
+from jaxtyping import install_import_hook  # noqa: E402
+
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_numpy_rank_promotion", "raise")
+# An int is a float, as PEP 484 has it.
+BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+install_import_hook("jaxrec", BEARTYPE)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of the shared data sets; tests that need one are skipped without it."""
+    root = os.environ.get("JAXREC_DATA")
+    if not root:
+        pytest.skip("JAXREC_DATA is not set: the tests on real data need the folder of data sets")
+    if not Path(root).is_dir():
+        pytest.skip(f"JAXREC_DATA names {root}, which is not a folder")
+    return Path(root)
