@@ -1,0 +1,303 @@
+"""Batches as pure functions of a step, from data that lives on the device.
+
+An epoch is a pass over all examples in the order of a Feistel permutation of its own, so there is
+no index array, no iterator and nothing to save: `batch_at(data, step)` answers for any step.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, no_type_check
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int, Key
+
+from jaxrec.data.histories import histories, positives, window
+from jaxrec.data.interactions import Interactions
+from jaxrec.data.packing import packed_places
+from jaxrec.data.prepare import Prepared
+from jaxrec.data.shuffle import permute
+from jaxrec.errors import InputError
+from jaxrec.typing import CSR, Batch, Catalogue, Features, Items
+
+
+@struct.dataclass
+@no_type_check
+class Resident:
+    """What stays on the device for a whole run, and is passed into jit as an argument.
+
+    histories:     rows 0..num_users; all known events of each user in their order.
+    user_features: rows 0..num_users, row 0 all missing.
+    """
+
+    catalogue: Catalogue
+    histories: CSR
+    user_features: Features
+
+
+def resident(prepared: Prepared, known: Interactions) -> Resident:
+    """Put the catalogue, the known events and the features of users on the device."""
+    rows = len(known.items) + 1
+    counts = np.bincount(known.item, minlength=rows).astype(np.float32)
+    user_features, item_features, counts, own, past = jax.device_put(
+        (prepared.user_features, prepared.item_features, counts, positives(known), histories(known))
+    )
+    items = Items(jnp.arange(rows, dtype=jnp.int32), item_features)
+    return Resident(Catalogue(items, counts, own), past, user_features)
+
+
+@dataclass(frozen=True, eq=False)
+class Batches:
+    """Training examples: `batch_at(data, step)` is pure and traceable, `data` an argument of it."""
+
+    data: Any
+    steps_per_epoch: int
+    examples_per_epoch: int
+    batch_at: Callable[[Any, Int[Array, ""]], Batch]
+
+
+@struct.dataclass
+@no_type_check
+class _PairData:
+    resident: Resident
+    key: Key[Array, ""]
+    user: Int[Array, "events"]
+    value: Float[Array, "events"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """One example an event: its user, its item, and what the user had met before it."""
+
+    batch_size: int = 1024
+    """Examples a step; the last batch of an epoch is filled up with examples of weight 0."""
+    history_length: int = 0
+    """How many of the user's items before the event the batch shows; 0 shows none."""
+
+    def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
+        """Number the events; `resident` must have been made from the same ones."""
+        if len(train) != resident.histories.indices.shape[0]:
+            raise ValueError(f"the resident histories were not made from these {len(train)} events")
+        user, value = jax.device_put((train.user, train.value))
+        data = _PairData(resident, jax.random.key(seed), user, value)
+        size = len(train)
+        steps = steps_per_epoch(size, self.batch_size)
+
+        def batch_at(data: _PairData, step: Int[Array, ""]) -> Batch:
+            event, weights = _examples(data.key, step, size, self.batch_size)
+            known = data.resident.histories
+            user = jnp.where(weights > 0, data.user[event], 0)
+            # The events stand in the order of the histories, so those before one are to its left.
+            history, where = _before(known, user, event, self.history_length)
+            return _batch(
+                data.resident,
+                user,
+                (history, where),
+                queries=jnp.full((self.batch_size, 1), max(self.history_length - 1, 0), jnp.int32),
+                target=jnp.where(weights > 0, known.indices[event], 0)[:, None],
+                value=data.value[event][:, None],
+                weights=weights[:, None],
+            )
+
+        return Batches(data, steps, size, batch_at)
+
+
+@struct.dataclass
+@no_type_check
+class _SequenceData:
+    resident: Resident
+    key: Key[Array, ""]
+    crop_key: Key[Array, ""]
+    users: Int[Array, "examples"]
+    value: Float[Array, "events"]
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """One example a user: a window of the history, and at every place the next item as target."""
+
+    batch_size: int = 128
+    """Users a step; the last batch of an epoch is filled up with examples of weight 0."""
+    length: int = 100
+    """Events that the window shows; the event after each is its target."""
+    random_crop: bool = False
+    """Draw the window of a longer history anew each epoch, instead of always taking its end."""
+
+    def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
+        """Find the users with at least two events; `resident` must hold the same events."""
+        users = _with_targets(np.asarray(resident.histories.indptr))
+        users, value = jax.device_put((users.astype(np.int32), train.value))
+        key, crop_key = jax.random.split(jax.random.key(seed))
+        data = _SequenceData(resident, key, crop_key, users, value)
+        size = len(users)
+        steps = steps_per_epoch(size, self.batch_size)
+
+        def batch_at(data: _SequenceData, step: Int[Array, ""]) -> Batch:
+            example, weights = _examples(data.key, step, size, self.batch_size)
+            known = data.resident.histories
+            user = jnp.where(weights > 0, data.users[example], 0)
+            start, stop = known.indptr[user], known.indptr[user + 1]
+            if self.random_crop:
+                spare = jnp.maximum(stop - start - (self.length + 1), 0)
+                key = jax.random.fold_in(data.crop_key, step)
+                stop = stop - jax.random.randint(key, spare.shape, 0, spare + 1)
+            items, where = _before(known, user, stop, self.length + 1)
+            last = jnp.maximum(stop[:, None] - jnp.arange(self.length)[::-1][None, :] - 1, 0)
+            return _batch(
+                data.resident,
+                user,
+                (items[:, :-1], where[:, :-1]),
+                queries=_every(self.batch_size, self.length),
+                target=jnp.where(where[:, :-1], items[:, 1:], 0),
+                value=jnp.where(where[:, :-1], data.value[last], 0),
+                weights=where[:, :-1].astype(jnp.float32),
+            )
+
+        return Batches(data, steps, size, batch_at)
+
+
+@struct.dataclass
+@no_type_check
+class _PackedData:
+    resident: Resident
+    key: Key[Array, ""]
+    place: Int[Array, "rows length"]
+    segment: Int[Array, "rows length"]
+    value: Float[Array, "events"]
+
+
+@dataclass(frozen=True)
+class PackedSequences:
+    """Sequences of several users in one row, told apart by `segment_ids`: less padding to compute.
+
+    Which users share a row is fixed, and their row has no user (0). So it suits FullSoftmax and
+    shared negatives; those drawn for each query could not avoid the positives of its user.
+    """
+
+    batch_size: int = 64
+    """Rows a step; the last batch of an epoch is filled up with rows of weight 0."""
+    length: int = 100
+    """Columns of a row, and the most events that are shown of one user."""
+
+    def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
+        """Pack the ends of the histories with at least two events into rows."""
+        starts = np.asarray(resident.histories.indptr).astype(np.int64)
+        users = _with_targets(starts)
+        shown = np.minimum(np.diff(starts)[users] - 1, self.length)
+        place, segment = packed_places(starts[users + 1] - 1 - shown, shown, self.length)
+        place, segment, value = jax.device_put((place, segment, train.value))
+        data = _PackedData(resident, jax.random.key(seed), place, segment, value)
+        size = len(place)
+
+        def batch_at(data: _PackedData, step: Int[Array, ""]) -> Batch:
+            row, kept = _examples(data.key, step, size, self.batch_size)
+            place, items = data.place[row], data.resident.histories.indices
+            where = (place >= 0) & (kept > 0)[:, None]
+            batch = _batch(
+                data.resident,
+                jnp.zeros(self.batch_size, jnp.int32),
+                (jnp.where(where, items[place], 0), where),
+                queries=_every(self.batch_size, self.length),
+                target=jnp.where(where, items[place + 1], 0),
+                value=jnp.where(where, data.value[place + 1], 0),
+                weights=where.astype(jnp.float32),
+            )
+            return dataclasses.replace(batch, segment_ids=jnp.where(where, data.segment[row], 0))
+
+        return Batches(data, steps_per_epoch(size, self.batch_size), len(users), batch_at)
+
+
+def _with_targets(starts: np.ndarray) -> np.ndarray:
+    """Find the users with at least two events; raises InputError where there are none."""
+    users = np.flatnonzero(np.diff(starts) >= 2)
+    if not len(users):
+        raise InputError(
+            "no user has two training events, which a sequence model needs; "
+            "use Pairs, or a split that leaves more in training"
+        )
+    return users
+
+
+def steps_per_epoch(examples: int, batch_size: int) -> int:
+    """Count the batches of an epoch, the one that is filled up included."""
+    return -(-examples // batch_size)
+
+
+def question(resident: Resident, users: Int[Array, "batch"], length: int) -> Batch:
+    """Ask what comes next for user rows, given the last `length` items known of each."""
+    return _ask(resident, users, *window(resident.histories, users, length))
+
+
+def question_of(resident: Resident, histories: Sequence[Sequence[int]], length: int) -> Batch:
+    """Ask what comes next after bare histories of item rows, whose users are unknown."""
+    rows = np.zeros((len(histories), length), np.int32)
+    for row, items in zip(rows, histories):
+        kept = items[-length:] if length else []
+        row[length - len(kept) :] = kept
+    history = jnp.asarray(rows)
+    return _ask(resident, jnp.zeros(len(histories), jnp.int32), history, history > 0)
+
+
+def _ask(
+    resident: Resident,
+    users: Int[Array, "batch"],
+    history: Int[Array, "batch length"],
+    where: Bool[Array, "batch length"],
+) -> Batch:
+    size, length = history.shape
+    return _batch(
+        resident,
+        users,
+        (history, where),
+        queries=jnp.full((size, 1), max(length - 1, 0), jnp.int32),
+        target=jnp.zeros((size, 1), jnp.int32),
+        value=jnp.zeros((size, 1), jnp.float32),
+        weights=jnp.ones((size, 1), jnp.float32),
+    )
+
+
+def _batch(
+    resident: Resident,
+    user: Int[Array, "batch"],
+    history: tuple[Int[Array, "batch length"], Bool[Array, "batch length"]],
+    **asked: Array,
+) -> Batch:
+    items, where = history
+    return Batch(
+        user=user,
+        history=items,
+        where=where,
+        segment_ids=where.astype(jnp.int32),
+        user_features={name: jnp.take(x, user, 0) for name, x in resident.user_features.items()},
+        context={},
+        catalogue=resident.catalogue,
+        **asked,
+    )
+
+
+def _examples(
+    key: Key[Array, ""], step: Int[Array, ""], size: int, batch_size: int
+) -> tuple[Int[Array, "batch"], Float[Array, "batch"]]:
+    """Number the examples of a step, and weigh them 0 beyond the epoch's end."""
+    steps = steps_per_epoch(size, batch_size)
+    order = jax.random.fold_in(key, step // steps)
+    place = (step % steps) * batch_size + jnp.arange(batch_size, dtype=jnp.int32)
+    example = permute(jnp.minimum(place, size - 1), size, order)
+    return example, (place < size).astype(jnp.float32)
+
+
+def _before(
+    known: CSR, user: Int[Array, "batch"], stop: Int[Array, "batch"], length: int
+) -> tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]:
+    """Take the last `length` entries of each user's row that stand before the place `stop`."""
+    place = stop[:, None] + jnp.arange(-length, 0, dtype=jnp.int32)[None, :]
+    where = place >= known.indptr[user][:, None]
+    return jnp.where(where, known.indices[jnp.maximum(place, 0)], 0), where
+
+
+def _every(batch_size: int, length: int) -> Int[Array, "batch length"]:
+    columns = jnp.arange(length, dtype=jnp.int32)[None, :]
+    return jnp.broadcast_to(columns, (batch_size, length))

@@ -1,0 +1,64 @@
+"""Histories of users as ragged rows (CSR), and fixed-length windows onto their ends."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from jaxrec.data.interactions import Interactions
+from jaxrec.errors import InputError
+from jaxrec.typing import CSR
+
+
+def histories(interactions: Interactions) -> CSR:
+    """Gather each user's items in the order of their events; row r is user r, row 0 empty."""
+    _check_size(interactions)
+    counts = np.bincount(interactions.user, minlength=len(interactions.users) + 1)
+    return _csr(counts, interactions.item.astype(np.int32, copy=False))
+
+
+def positives(interactions: Interactions) -> CSR:
+    """Gather each user's distinct items, ascending; row r is user r, row 0 empty."""
+    _check_size(interactions)
+    width = len(interactions.items) + 1
+    pairs = interactions.user.astype(np.int64) * width + interactions.item
+    pairs.sort()
+    pairs = pairs[np.diff(pairs, prepend=-1) > 0]
+    counts = np.bincount(pairs // width, minlength=len(interactions.users) + 1)
+    return _csr(counts, (pairs % width).astype(np.int32))
+
+
+def longest(csr: CSR) -> int:
+    """Count the entries of the longest row."""
+    return int(np.diff(np.asarray(csr.indptr)).max(initial=0))
+
+
+def window(
+    csr: CSR, rows: Int[Array, "batch"], length: int
+) -> tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]:
+    """Take the last `length` entries of each row, the last in the last column, 0 in front.
+
+    The second array is True at entries. Pure and jittable; `length` is static.
+    """
+    indptr, indices = jnp.asarray(csr.indptr), jnp.asarray(csr.indices)
+    if indices.shape[0] == 0:
+        shape = (rows.shape[0], length)
+        return jnp.zeros(shape, jnp.int32), jnp.zeros(shape, bool)
+    start, stop = indptr[rows][:, None], indptr[rows + 1][:, None]
+    places = stop + jnp.arange(-length, 0, dtype=indptr.dtype)[None, :]
+    where = places >= start
+    return jnp.where(where, indices[jnp.maximum(places, 0)], 0), where
+
+
+def _csr(counts: np.ndarray, indices: Any) -> CSR:
+    indptr: Any = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
+    return CSR(indptr, indices)
+
+
+def _check_size(interactions: Interactions) -> None:
+    if len(interactions) >= 2**31:
+        raise InputError(
+            f"{len(interactions):,} interactions are more than int32 counts, 2,147,483,647; "
+            "filter them with the cleaning options"
+        )
