@@ -1,0 +1,87 @@
+"""What is asked of whom, under each way to average."""
+
+import numpy as np
+
+from jaxrec.data.interactions import Interactions
+from jaxrec.metrics.chunks import chunks
+from jaxrec.metrics.protocol import Protocol
+from jaxrec.metrics.questions import ask, spans
+
+EVENTS = Interactions.build(
+    [1, 1, 1, 1, 2, 2, 2, 3, 3], [1, 2, 3, 3, 1, 3, 4, 2, 4], None, list(range(9)), order="time"
+)
+KNOWN = EVENTS.take(np.asarray([0, 1, 4, 5, 7, 8]))
+TARGETS = EVENTS.take(np.asarray([2, 3, 6]))
+
+
+def asked(questions):
+    return [
+        (
+            int(questions.user[q]),
+            questions.items[questions.start[q] : questions.stop[q]].tolist(),
+            questions.targets[slice(*questions.target_indptr[q : q + 2])].tolist(),
+        )
+        for q in range(len(questions))
+    ]
+
+
+def test_one_question_a_user_with_distinct_targets():
+    assert asked(ask(KNOWN, TARGETS, Protocol(), 0)) == [(1, [1, 2], [3]), (2, [1, 3], [4])]
+
+
+def test_all_users_are_asked_where_they_count():
+    found = asked(ask(KNOWN, TARGETS, Protocol(averaged_over="all_users"), 0))
+    assert found[-1] == (3, [2, 4], [])
+    assert len(found) == 3
+
+
+def test_one_question_an_event_whose_history_grows():
+    found = asked(ask(KNOWN, TARGETS, Protocol(averaged_over="events"), 0))
+    assert found == [(1, [1, 2, 3], [3]), (1, [1, 2], [3]), (2, [1, 3], [4])]
+
+
+def test_events_without_enough_history_are_left_out():
+    protocol = Protocol(averaged_over="events", min_history=1)
+    found = asked(ask(KNOWN.take(np.arange(0)), TARGETS, protocol, 0))
+    assert found == [(1, [3], [3])]
+
+
+def test_some_users_are_drawn_by_seed():
+    protocol = Protocol(max_users=1)
+    drawn = {asked(ask(KNOWN, TARGETS, protocol, seed))[0][0] for seed in range(20)}
+    assert drawn == {1, 2}
+    assert len(ask(KNOWN, TARGETS, protocol, 0)) == 1
+
+
+def test_questions_stand_by_targets_then_by_history():
+    rng = np.random.default_rng(0)
+    events = Interactions.build(rng.integers(1, 50, 900), rng.integers(1, 40, 900))
+    chosen = rng.random(900) < 0.7
+    questions = ask(events.take(chosen), events.take(~chosen), Protocol(), 0)
+    number, known = np.diff(questions.target_indptr), questions.stop - questions.start
+    order = np.lexsort((-known, -number))
+    np.testing.assert_array_equal(order, np.arange(len(questions)))
+
+
+def test_chunks_hold_every_question_once_in_one_shape():
+    rng = np.random.default_rng(0)
+    events = Interactions.build(rng.integers(1, 50, 900), rng.integers(1, 40, 900))
+    chosen = rng.random(900) < 0.7
+    questions = ask(events.take(chosen), events.take(~chosen), Protocol(), 0)
+    width = len(events.items) + 1
+    found, shapes = [], set()
+    for chunk in chunks(questions, questions, None, None, 8, width - 1):
+        shapes.add((chunk.user.shape, chunk.targets.shape, chunk.seen.shape, chunk.avoided.shape))
+        seen = np.zeros(8 * width + 1, bool)
+        seen[chunk.seen] = True
+        for row in np.flatnonzero(chunk.number >= 0):
+            history = questions.items[chunk.start[row] : chunk.stop[row]]
+            own = np.flatnonzero(seen[row * width : (row + 1) * width])
+            np.testing.assert_array_equal(own, np.unique(history))
+            found.append((int(chunk.user[row]), set(chunk.targets[row].tolist()) - {0}))
+    assert len(shapes) == 1
+    assert found == [(user, set(targets)) for user, _, targets in asked(questions)]
+
+
+def test_spans():
+    assert spans(np.asarray([5, 0, 9]), np.asarray([2, 0, 3])).tolist() == [5, 6, 9, 10, 11]
