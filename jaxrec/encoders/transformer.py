@@ -1,0 +1,162 @@
+"""A causal Transformer over histories (Vaswani et al. 2017; pre-norm, Xiong et al. 2020)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Int
+
+
+class Transformer(nn.Module):
+    """Blocks of attention and MLP over the events of a row; each sees itself and what came before.
+
+    Events of different segments, and padding (segment 0), do not see each other. Positions are
+    learned, and counted back from the last event of a segment, so that recency has one meaning
+    whatever the length of the history.
+    """
+
+    max_length: int
+    num_layers: int
+    num_heads: int
+    mlp_dim: int
+    dropout: float = 0.0
+    dtype: jnp.dtype = jnp.dtype("float32")
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch length dim"],
+        segment_ids: Int[Array, "batch length"],
+        train: bool = False,
+    ) -> Float[Array, "batch length dim"]:
+        shape = x.shape
+        table = self.param("positions", nn.initializers.normal(0.02), (self.max_length, shape[-1]))
+        x = x + jnp.take(table, positions(segment_ids), axis=0, mode="clip")
+        # On CPU, gradients of dense layers are twice as fast over one batch axis as over two.
+        x = x.astype(self.dtype).reshape(-1, shape[-1])
+        x = Dropout(self.dropout)(x, train)
+        where = causal(segment_ids)
+        for _ in range(self.num_layers):
+            x = Block(self.num_heads, self.mlp_dim, self.dropout, self.dtype)(x, where, train)
+        return nn.LayerNorm(dtype=self.dtype)(x).reshape(shape).astype(jnp.float32)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x))."""
+
+    num_heads: int
+    mlp_dim: int
+    dropout: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "events dim"],
+        where: Bool[Array, "batch 1 length length"],
+        train: bool,
+    ) -> Float[Array, "events dim"]:
+        dim = x.shape[-1]
+        qkv = nn.Dense(3 * dim, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
+        q, k, v = jnp.split(qkv, 3, axis=-1)
+        mixed = self.attend(q, k, v, where)
+        x = x + Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
+        hidden = nn.Dense(self.mlp_dim, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
+        out = nn.Dense(dim, dtype=self.dtype)(nn.gelu(hidden))
+        return x + Dropout(self.dropout)(out, train)
+
+    def attend(
+        self,
+        q: Float[Array, "events dim"],
+        k: Float[Array, "events dim"],
+        v: Float[Array, "events dim"],
+        where: Bool[Array, "batch 1 length length"],
+    ) -> Float[Array, "events dim"]:
+        batch, _, length, _ = where.shape
+        shape = (batch, length, self.num_heads, q.shape[-1] // self.num_heads)
+        q, k, v = (jnp.swapaxes(x.reshape(shape), 1, 2) for x in (q, k, v))
+        return jnp.swapaxes(attention(q, k, v, where), 1, 2).reshape(batch * length, -1)
+
+
+class Dropout(nn.Module):
+    """Zero a fraction of the elements in training, and scale up the others.
+
+    NOTE: it draws bytes instead of words, a quarter of the random bits, so that the fraction is
+    rounded to 1/256; the scale is that of the rounded fraction.
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*n"], train: bool) -> Float[Array, "*n"]:
+        dropped = round(self.rate * 256)
+        if not train or not dropped:
+            return x
+        bits = jax.random.bits(self.make_rng("dropout"), x.shape, jnp.uint8)
+        return jnp.where(bits >= dropped, x * (256 / (256 - dropped)), 0)
+
+
+@jax.custom_vjp
+def attention(
+    q: Float[Array, "batch heads length dim"],
+    k: Float[Array, "batch heads length dim"],
+    v: Float[Array, "batch heads length dim"],
+    where: Bool[Array, "batch 1 length length"],
+) -> Float[Array, "batch heads length dim"]:
+    """Average values by the softmax of the queries' products with the keys; of no key: zero.
+
+    The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
+    normalisation is done on [length, dim] arrays instead of [length, length] ones.
+    """
+    return _attention_forward(q, k, v, where)[0]
+
+
+def _attention_forward(q: Array, k: Array, v: Array, where: Array) -> tuple[Array, tuple]:
+    scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k).astype(jnp.float32)
+    scores = jnp.where(where, scores, -1e9)
+    weight = jnp.where(where, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
+    total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9).astype(q.dtype)
+    weight = weight.astype(q.dtype)
+    out = jnp.einsum("bhqk,bhkd->bhqd", weight, v) / total
+    return out, (q, k, v, weight, total, out)
+
+
+def _attention_backward(saved: tuple, upstream: Array) -> tuple:
+    q, k, v, weight, total, out = saved
+    upstream = upstream / total
+    by_weight = jnp.einsum("bhqd,bhkd->bhqk", upstream, v)
+    by_score = weight * (by_weight - (upstream * out).sum(-1, keepdims=True))
+    by_score = by_score * q.shape[-1] ** -0.5
+    return (
+        jnp.einsum("bhqk,bhkd->bhqd", by_score, k),
+        jnp.einsum("bhqk,bhqd->bhkd", by_score, q),
+        jnp.einsum("bhqk,bhqd->bhkd", weight, upstream),
+        None,
+    )
+
+
+attention.defvjp(_attention_forward, _attention_backward)
+
+
+def causal(segment_ids: Int[Array, "batch length"]) -> Bool[Array, "batch 1 length length"]:
+    """Say which columns an event may look at: its own segment, up to itself."""
+    length = segment_ids.shape[1]
+    same = segment_ids[:, :, None] == segment_ids[:, None, :]
+    past = jnp.tril(jnp.ones((length, length), bool))[None]
+    return (same & past & (segment_ids > 0)[:, :, None])[:, None]
+
+
+def positions(segment_ids: Int[Array, "batch length"]) -> Int[Array, "batch length"]:
+    """Count the columns from each event to the last one of its segment: 0 for the last itself."""
+    column = jnp.arange(segment_ids.shape[1], dtype=jnp.int32)[None, :]
+    following = jnp.pad(segment_ids[:, 1:], ((0, 0), (0, 1)), constant_values=-1)
+    ends = jnp.where(segment_ids != following, column, segment_ids.shape[1])
+    return jax.lax.cummin(ends, axis=1, reverse=True) - column
+
+
+def at_queries(
+    hidden: Float[Array, "batch length dim"], queries: Int[Array, "batch queries"]
+) -> Float[Array, "batch queries dim"]:
+    """Pick the columns asked for; as many as there are columns means all of them, in order."""
+    if queries.shape[1] == hidden.shape[1]:
+        return hidden
+    return jnp.take_along_axis(hidden, queries[:, :, None], axis=1)

@@ -1,0 +1,183 @@
+"""Losses of scores against labels; the last axis is the list, the others are batch axes.
+
+All share the arguments of rax (Jagerman et al. 2022): `where` keeps elements, `weights` scales
+them, `reduce_fn` (jnp.mean, jnp.sum, or None to keep the axes) joins what is kept; where nothing is
+kept the loss is 0. Scores are taken to float32.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int, PyTree
+
+Reduce = Callable[..., Array]
+
+
+def squared_error(
+    scores: Float[Array, "*batch n"],
+    labels: Float[Array, "*batch n"],
+    *,
+    where: Bool[Array, "*batch n"] | None = None,
+    weights: Float[Array, "*batch n"] | None = None,
+    reduce_fn: Reduce | None = jnp.mean,
+) -> Float[Array, "..."]:
+    """Square the difference, elementwise."""
+    loss = jnp.square(scores.astype(jnp.float32) - labels)
+    return _reduce(_weighted(loss, weights), where, reduce_fn)
+
+
+def binary_cross_entropy(
+    scores: Float[Array, "*batch n"],
+    labels: Float[Array, "*batch n"],
+    *,
+    where: Bool[Array, "*batch n"] | None = None,
+    weights: Float[Array, "*batch n"] | None = None,
+    reduce_fn: Reduce | None = jnp.mean,
+) -> Float[Array, "..."]:
+    """Take the negative log-likelihood of labels in [0, 1], given scores that are log-odds."""
+    loss = optax.sigmoid_binary_cross_entropy(scores.astype(jnp.float32), labels)
+    return _reduce(_weighted(loss, weights), where, reduce_fn)
+
+
+def bpr(
+    scores: Float[Array, "*batch n"],
+    labels: Float[Array, "*batch n"],
+    *,
+    where: Bool[Array, "*batch n"] | None = None,
+    weights: Float[Array, "*batch n"] | None = None,
+    reduce_fn: Reduce | None = jnp.mean,
+) -> Float[Array, "..."]:
+    """Take -log sigmoid(s_i - s_j) of each pair with the higher label at i (Rendle et al. 2009).
+
+    Pairs weigh as their i does; the axes kept without reduce_fn are [*batch, i, j].
+    """
+    scores = scores.astype(jnp.float32)
+    pairs = labels[..., :, None] > labels[..., None, :]
+    if where is not None:
+        pairs &= where[..., :, None] & where[..., None, :]
+    loss = jax.nn.softplus(scores[..., None, :] - scores[..., :, None])
+    return _reduce(
+        _weighted(loss, None if weights is None else weights[..., None]), pairs, reduce_fn
+    )
+
+
+def softmax_cross_entropy(
+    scores: Float[Array, "*batch n"],
+    labels: Float[Array, "*batch n"],
+    *,
+    where: Bool[Array, "*batch n"] | None = None,
+    weights: Float[Array, "*batch n"] | None = None,
+    reduce_fn: Reduce | None = jnp.mean,
+) -> Float[Array, "..."]:
+    """Take -Σ_i y_i log softmax(s)_i of each list; a list that is masked whole does not count."""
+    scores = scores.astype(jnp.float32)
+    kept = jnp.ones(scores.shape, bool) if where is None else where
+    # A finite floor: -inf would turn the gradient of an empty list into NaN.
+    masked = jnp.where(kept, scores, jnp.finfo(jnp.float32).min)
+    log_prob = masked - jax.nn.logsumexp(masked, axis=-1, keepdims=True)
+    loss = -jnp.where(kept, _weighted(labels, weights) * log_prob, 0).sum(-1)
+    return _reduce(loss, None if where is None else where.any(-1), reduce_fn)
+
+
+def chunked_softmax(
+    score: Callable[..., Array],
+    user: PyTree[Float[Array, "batch queries ..."]],
+    item: PyTree[Float[Array, "n ..."]],
+    target: Int[Array, "batch queries"],
+    weights: Float[Array, "batch queries"],
+    *,
+    chunk: int,
+) -> Float[Array, ""]:
+    """Sum weights · -log softmax(score(user, item))[target] over all queries; item 0 is left out.
+
+    At most about `chunk` queries are scored at a time, and their gradient is taken at once, while
+    the scores are in the cache: nothing of the size queries × n is ever stored or computed twice.
+    `weights` are constants to the gradient.
+    """
+    size = target.size
+    parts = -(-size // chunk)
+    each = -(-size // parts)
+
+    def divide(x: Array) -> Array:
+        # Part p holds the examples p, p + parts, …, so each device keeps a share of every part.
+        x = x.reshape(size, *x.shape[2:])
+        x = jnp.pad(x, [(0, each * parts - size)] + [(0, 0)] * (x.ndim - 1))
+        return x.reshape(each, parts, *x.shape[1:])
+
+    user, target, weights = jax.tree.map(divide, (user, target, weights))
+    example = jax.tree.map(lambda x: x[:, :1], user)
+    # What score closes over (parameters) must be an argument to have a gradient.
+    score, captured = jax.closure_convert(score, example, item)
+    return _softmax_sum(score, (user, item, captured), target, weights)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _softmax_sum(score: Callable, inputs: PyTree, target: Array, weights: Array) -> Array:
+    user, item, captured = inputs
+
+    def add(total: Array, part: Array) -> tuple[Array, None]:
+        mine, asked, weight = _part((user, target, weights), part)
+        return total + _softmax_part(score, (mine, item, captured), asked, weight), None
+
+    return jax.lax.scan(add, jnp.float32(0), jnp.arange(target.shape[1]))[0]
+
+
+def _softmax_sum_forward(
+    score: Callable, inputs: PyTree, target: Array, weights: Array
+) -> tuple[Array, PyTree]:
+    user, *shared = inputs
+
+    def add(sums: tuple[Array, PyTree], part: Array) -> tuple[tuple[Array, PyTree], PyTree]:
+        mine, asked, weight = _part((user, target, weights), part)
+        total, (by_user, *by_shared) = jax.value_and_grad(_softmax_part, 1)(
+            score, (mine, *shared), asked, weight
+        )
+        return jax.tree.map(jnp.add, sums, (total, by_shared)), by_user
+
+    zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, shared)
+    (total, by_shared), by_user = jax.lax.scan(add, zeros, jnp.arange(target.shape[1]))
+    by_user = jax.tree.map(lambda x: jnp.moveaxis(x[:, :, 0], 0, 1), by_user)
+    return total, (by_user, *by_shared)
+
+
+def _softmax_sum_backward(score: Callable, grads: PyTree, upstream: Array) -> tuple:
+    return jax.tree.map(lambda x: x * upstream, grads), None, None
+
+
+_softmax_sum.defvjp(_softmax_sum_forward, _softmax_sum_backward)
+
+
+def _part(arrays: PyTree, part: Int[Array, ""]) -> PyTree:
+    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, part, 1, axis=1), arrays)
+
+
+def _softmax_part(score: Callable, inputs: PyTree, target: Array, weights: Array) -> Array:
+    user, item, captured = inputs
+    scores = score(user, item, *captured).astype(jnp.float32)
+    column = jnp.arange(scores.shape[-1])[None, None, :]
+    scores = jnp.where(column > 0, scores, jnp.finfo(jnp.float32).min)
+    # A masked sum, not a gather: its gradient is a mask, where a gather's is a scatter.
+    own = jnp.where(column == target[..., None], scores, 0).sum(-1)
+    nll = jax.nn.logsumexp(scores, axis=-1) - own
+    return jnp.where(weights > 0, weights * nll, 0).sum()
+
+
+def _weighted(
+    loss: Float[Array, "..."], weights: Float[Array, "..."] | None
+) -> Float[Array, "..."]:
+    return loss if weights is None else loss * weights
+
+
+def _reduce(
+    loss: Float[Array, "..."], where: Bool[Array, "..."] | None, reduce_fn: Reduce | None
+) -> Float[Array, "..."]:
+    if where is None:
+        return loss if reduce_fn is None else reduce_fn(loss)
+    loss = jnp.where(where, loss, 0)
+    if reduce_fn is None:
+        return loss
+    # With nothing kept, reduce the zeros: no 0 / 0, neither here nor in the gradient.
+    return reduce_fn(loss, where=where | ~where.any())

@@ -1,0 +1,90 @@
+"""SASRec: a causal Transformer reads the history, and its last state scores items by a dot product.
+
+Kang & McAuley, "Self-Attentive Sequential Recommendation" (ICDM 2018).
+NOTE: pre-norm blocks, a GELU, and positions counted back from the last event, where the paper's
+blocks normalise queries only and its positions count columns. The paper's loss is
+BinaryCrossEntropy; FullSoftmax ranks better (Klenitskiy & Vasilev, RecSys 2023).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxrec.embedding import embed
+from jaxrec.encoders.transformer import Transformer, at_queries
+from jaxrec.errors import InputError
+from jaxrec.similarity import dot
+from jaxrec.typing import Batch, Items, Spec
+
+
+@dataclass(frozen=True)
+class SASRecConfig:
+    """The sizes of a SASRec."""
+
+    embed_dim: int = 64
+    """Width of item vectors and of the Transformer."""
+    num_layers: int = 2
+    """Transformer blocks."""
+    num_heads: int = 2
+    """Attention heads of each block; must divide embed_dim."""
+    mlp_ratio: int = 4
+    """Width of the blocks' hidden layers, in multiples of embed_dim."""
+    dropout: float = 0.3
+    """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
+    history_length: int = 100
+    """How many of the last events are read."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """What the Transformer computes in; parameters, scores and losses stay float32."""
+
+    def build(self, spec: Spec) -> "SASRec":
+        if self.embed_dim % self.num_heads:
+            raise InputError(
+                f"model.num_heads is {self.num_heads}; "
+                f"give a divisor of model.embed_dim, {self.embed_dim}"
+            )
+        return SASRec(self, spec)
+
+
+class SASRec(nn.Module):
+    """History Transformer, dot product with the item table that also embeds the history."""
+
+    config: SASRecConfig
+    spec: Spec
+    inner_product = True
+
+    def setup(self) -> None:
+        c = self.config
+        self.item_vector = embed(self.spec.num_items + 1, c.embed_dim)
+        self.history = Transformer(
+            max_length=c.history_length,
+            num_layers=c.num_layers,
+            num_heads=c.num_heads,
+            mlp_dim=c.mlp_ratio * c.embed_dim,
+            dropout=c.dropout,
+            dtype=jnp.dtype(c.dtype),
+        )
+
+    def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
+        if batch.history.shape[1] > self.config.history_length:
+            raise InputError(
+                f"the batches show {batch.history.shape[1]} events, but model.history_length is "
+                f"{self.config.history_length}; make the two equal"
+            )
+        hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
+        hidden = self.history(hidden, batch.segment_ids, train)
+        return at_queries(hidden, batch.queries)
+
+    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
+        return self.item_vector(items.id)
+
+    def score(
+        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
+    ) -> Float[Array, "batch queries n"]:
+        return dot(user, item)
+
+    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
+        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
+        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

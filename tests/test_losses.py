@@ -1,0 +1,114 @@
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+import rax
+
+from jaxrec import losses
+
+KEYS = jax.random.split(jax.random.key(0), 5)
+SCORES = jax.random.normal(KEYS[0], (3, 4, 6))
+LABELS = jax.random.bernoulli(KEYS[1], 0.4, (3, 4, 6)).astype(jnp.float32)
+WHERE = jax.random.bernoulli(KEYS[2], 0.7, (3, 4, 6)).at[0, 0].set(False)
+WEIGHTS = jax.random.uniform(KEYS[3], (3, 4, 6))
+ALL = (losses.squared_error, losses.binary_cross_entropy, losses.bpr, losses.softmax_cross_entropy)
+RAX = (
+    rax.pointwise_mse_loss,
+    rax.pointwise_sigmoid_loss,
+    rax.pairwise_logistic_loss,
+    rax.softmax_loss,
+)
+
+
+@pytest.mark.parametrize("reduce_fn", [jnp.mean, jnp.sum])
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("ours", "theirs"), list(zip(ALL, RAX)))
+def test_losses_are_those_of_rax(ours, theirs, weighted, masked, reduce_fn):
+    options = {"where": WHERE if masked else None, "weights": WEIGHTS if weighted else None}
+    ours = partial(ours, **options, reduce_fn=reduce_fn)
+    with jax.numpy_rank_promotion("allow"):
+        expected = theirs(SCORES, LABELS, **options, reduce_fn=reduce_fn)
+    np.testing.assert_allclose(ours(SCORES, LABELS), expected, rtol=1e-5)
+
+
+def test_binary_cross_entropy_is_that_of_optax():
+    kept = losses.binary_cross_entropy(SCORES, LABELS, reduce_fn=None)
+    np.testing.assert_allclose(kept, optax.sigmoid_binary_cross_entropy(SCORES, LABELS), rtol=1e-6)
+
+
+def test_bpr_by_hand():
+    loss = losses.bpr(jnp.array([2.0, 1.0, 3.0]), jnp.array([1.0, 0.0, 0.0]))
+    expected = (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))) / 2
+    assert loss == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("loss", ALL)
+def test_an_empty_mask_gives_0_and_no_gradient(loss):
+    nothing = jnp.zeros(SCORES.shape, bool)
+    value, gradient = jax.value_and_grad(loss)(SCORES, LABELS, where=nothing)
+    assert value == 0
+    assert jnp.all(gradient == 0)
+
+
+@pytest.mark.parametrize("loss", ALL)
+def test_what_is_masked_does_not_matter(loss):
+    changed = jnp.where(WHERE, SCORES, 1e4)
+    run = jax.value_and_grad(partial(loss, labels=LABELS, where=WHERE))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), run(SCORES), run(changed)
+    )
+
+
+@pytest.mark.parametrize("loss", ALL)
+def test_half_precision_is_taken_to_float32(loss):
+    assert loss(SCORES.astype(jnp.bfloat16), LABELS).dtype == jnp.float32
+
+
+def _whole_softmax(user, item, scale, target, weights):
+    scores = jnp.einsum("bqd,nd->bqn", user, item * scale)[..., 1:]
+    log_prob = jax.nn.log_softmax(scores)
+    own = jnp.take_along_axis(log_prob, jnp.maximum(target - 1, 0)[..., None], -1)[..., 0]
+    return -(weights * own).sum()
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 12, 1000])
+def test_the_chunked_softmax_equals_the_whole_one(chunk):
+    user = jax.random.normal(KEYS[0], (4, 3, 8))
+    item = jax.random.normal(KEYS[1], (21, 8))
+    target = jax.random.randint(KEYS[2], (4, 3), 1, 21)
+    weights = jax.random.uniform(KEYS[3], (4, 3)).at[0].set(0.0)
+    target = target.at[0].set(0)
+
+    def chunked(user, item, scale):
+        def score(user, item):  # closes over a traced parameter, as a model's score does
+            return jnp.einsum("bqd,nd->bqn", user, item * scale)
+
+        return 2 * losses.chunked_softmax(score, user, item, target, weights, chunk=chunk)
+
+    def whole(user, item, scale):
+        return 2 * _whole_softmax(user, item, scale, target, weights)
+
+    arguments = (user, item, jnp.full((1, 8), 1.5))
+    found = jax.jit(jax.value_and_grad(chunked, (0, 1, 2)))(*arguments)
+    expected = jax.value_and_grad(whole, (0, 1, 2))(*arguments)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5), found, expected
+    )
+    np.testing.assert_allclose(chunked(*arguments), expected[0], rtol=1e-5)
+
+
+def test_the_chunked_softmax_stores_no_whole_matrix():
+    queries, items, chunk = 4096, 2048, 64
+    user, item = jnp.ones((queries, 1, 4)), jnp.ones((items, 4))
+    target, weights = jnp.ones((queries, 1), jnp.int32), jnp.ones((queries, 1))
+
+    def loss(user, item):
+        score = partial(jnp.einsum, "bqd,nd->bqn")
+        return losses.chunked_softmax(score, user, item, target, weights, chunk=chunk)
+
+    compiled = jax.jit(jax.grad(loss, (0, 1))).lower(user, item).compile()
+    assert compiled.memory_analysis().temp_size_in_bytes < queries * items * 4 / 8

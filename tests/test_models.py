@@ -1,0 +1,156 @@
+"""Models and baselines keep the contracts (one variant each in `make test`), and more."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrec.baselines.item_knn import ItemKNNConfig
+from jaxrec.baselines.popularity import PopularityConfig
+from jaxrec.data.batches import PackedSequences, Pairs, Sequences
+from jaxrec.errors import InputError
+from jaxrec.models.deep_rec import DeepRecConfig
+from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
+from jaxrec.models.sasrec import SASRecConfig
+from jaxrec.negatives import Popularity, Uniform
+from jaxrec.objectives import (
+    BinaryCrossEntropy,
+    Bpr,
+    FullSoftmax,
+    SampledSoftmax,
+    SquaredError,
+)
+from jaxrec.similarity import Cosine, Dot, Mlp
+from jaxrec.typing import Spec
+from tests.contracts import (
+    ITEMS,
+    BaselineContract,
+    ModelContract,
+    checkerboard,
+    random_batch,
+    spec_of,
+)
+
+
+class TestMatrixFactorizationBpr(ModelContract):
+    config = MatrixFactorizationConfig(embed_dim=8)
+    objective = Bpr()
+
+
+@pytest.mark.slow
+class TestMatrixFactorizationPointwise(ModelContract):
+    config = MatrixFactorizationConfig(embed_dim=8)
+    objective = BinaryCrossEntropy(Popularity(3))
+
+
+class TestSASRec(ModelContract):
+    config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestSASRecPacked(ModelContract):
+    config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=30)
+    objective = FullSoftmax(chunk=50)
+    batches = PackedSequences(batch_size=8, length=30)
+
+
+@pytest.mark.slow
+class TestSASRecSampled(ModelContract):
+    config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
+    objective = SampledSoftmax(Uniform(8))
+    batches = Sequences(batch_size=16, length=16, random_crop=True)
+
+
+@pytest.mark.slow
+class TestSASRecBinary(ModelContract):
+    config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
+    objective = BinaryCrossEntropy()
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestDeepRecDot(ModelContract):
+    config = DeepRecConfig(embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Dot())
+    objective = BinaryCrossEntropy(Uniform(3))
+
+
+@pytest.mark.slow
+class TestDeepRecCosine(ModelContract):
+    config = DeepRecConfig(embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Cosine())
+    objective = SampledSoftmax(Uniform(4), shared=False)
+
+
+class TestDeepRecMlp(ModelContract):
+    config = DeepRecConfig(embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Mlp((16,)))
+    objective = SquaredError(Uniform(3))
+    steps = 150
+
+
+@pytest.mark.slow
+class TestDeepRecFeaturesOnly(ModelContract):
+    config = DeepRecConfig(ids=False, embed_dim=8, feature_dim=4, hidden_dims=(16,))
+    objective = BinaryCrossEntropy(Uniform(3))
+
+
+class TestPopularity(BaselineContract):
+    config = PopularityConfig()
+    personal = False
+
+
+class TestItemKNN(BaselineContract):
+    config = ItemKNNConfig()
+
+
+def test_an_unknown_user_gets_the_item_biases():
+    prepared = checkerboard()
+    model = MatrixFactorizationConfig(embed_dim=4, mean=3.0).build(spec_of(prepared))
+    batch = random_batch(size=2, length=0)
+    batch = batch.replace(
+        user=jnp.array([0, 1], jnp.int32), target=jnp.array([[5], [5]], jnp.int32)
+    )
+    variables = model.init(jax.random.key(0), batch, method="predict")
+    table = variables["params"]["item_bias"]["embedding"]
+    biases = jax.random.normal(jax.random.key(1), table.shape)
+    variables["params"]["item_bias"]["embedding"] = biases
+    predicted = model.apply(variables, batch, method="predict")
+    assert predicted[0] == pytest.approx(float(biases[5, 0]) + 3.0, rel=1e-6)
+    assert predicted[1] != predicted[0]
+
+
+def test_a_future_event_changes_no_earlier_answer():
+    model = SASRecConfig(embed_dim=16, history_length=6).build(Spec(8, 20, 6))
+    batch = random_batch(length=6)
+    variables = model.init(jax.random.key(0), batch, method="predict")
+    changed = batch.replace(history=batch.history.at[:, 4:].set(7))
+    before = model.apply(variables, batch, method="encode_user")
+    after = model.apply(variables, changed, method="encode_user")
+    np.testing.assert_allclose(after[:, :4], before[:, :4], rtol=1e-5, atol=1e-6)
+    assert jnp.abs(after[:, 4:] - before[:, 4:]).max() > 0.01
+
+
+def test_ratings_are_learnt_by_squared_error():
+    class Ratings(ModelContract):
+        config = MatrixFactorizationConfig(embed_dim=4, mean=1.5)
+        objective = SquaredError()
+        batches = Pairs(batch_size=64)
+
+    from jaxrec.sharding import make_mesh
+
+    model, batches, state, train = Ratings().start(make_mesh(devices=jax.devices()[:1]), 200)
+    state, _ = train(state, batches.data, jnp.int32(200))
+    batch = batches.batch_at(batches.data, jnp.int32(0))
+    predicted = model.apply(state.variables(), batch, method="predict")
+    assert jnp.abs(predicted - batch.value[:, 0]).mean() < 0.1
+
+
+def test_bad_sizes_are_refused():
+    spec = Spec(3, ITEMS, 6)
+    with pytest.raises(InputError, match=r"num_heads is 3; give a divisor of model.embed_dim, 64"):
+        SASRecConfig(num_heads=3).build(spec)
+    with pytest.raises(InputError, match="the users have no features"):
+        DeepRecConfig(ids=False).build(spec)
+    model = SASRecConfig(history_length=4).build(spec)
+    with pytest.raises(InputError, match=r"show 6 events, but model.history_length is 4"):
+        model.init(jax.random.key(0), random_batch(length=6), method="predict")

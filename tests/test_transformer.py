@@ -1,0 +1,138 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxrec.encoders.transformer import (
+    Dropout,
+    Transformer,
+    at_queries,
+    attention,
+    causal,
+    positions,
+)
+
+KEYS = jax.random.split(jax.random.key(0), 4)
+X = jax.random.normal(KEYS[0], (3, 7, 8))
+SEGMENTS = jnp.array(
+    [[0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0]], jnp.int32
+)
+
+
+def make(dropout=0.0, dtype="float32"):
+    module = Transformer(10, 2, 2, 16, dropout, jnp.dtype(dtype))
+    variables = jax.jit(module.init)(jax.random.key(1), X, SEGMENTS)
+    return jax.jit(module.apply), variables
+
+
+def plain_attention(q, k, v, where):
+    """Five lines of NumPy."""
+    scores = np.einsum("bhqd,bhkd->bhqk", q, k) / np.sqrt(q.shape[-1])
+    weight = np.where(where, np.exp(scores), 0)
+    weight /= np.maximum(weight.sum(-1, keepdims=True), 1e-9)
+    return np.einsum("bhqk,bhkd->bhqd", weight, v)
+
+
+def test_attention_is_the_plain_one():
+    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
+    where = causal(SEGMENTS)
+    np.testing.assert_allclose(
+        attention(q, k, v, where), plain_attention(q, k, v, where), rtol=1e-5, atol=1e-6
+    )
+
+
+def test_the_gradient_of_attention_is_that_of_autodiff():
+    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
+    upstream = jax.random.normal(KEYS[2], q.shape)
+    where = causal(SEGMENTS)
+
+    def plain(q, k, v):
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 2
+        weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
+        return (jnp.einsum("bhqk,bhkd->bhqd", weight, v) * upstream).sum()
+
+    def ours(q, k, v):
+        return (attention(q, k, v, where) * upstream).sum()
+
+    found, expected = (jax.grad(f, (0, 1, 2))(q, k, v) for f in (ours, plain))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected
+    )
+
+
+def test_no_key_gives_zero():
+    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
+    assert jnp.all(attention(q, k, v, jnp.zeros((3, 1, 7, 7), bool)) == 0)
+
+
+def test_the_future_does_not_change_the_past():
+    module, variables = make()
+    before = module(variables, X, SEGMENTS)
+    after = module(variables, X.at[:, 5:].set(9.0), SEGMENTS)
+    np.testing.assert_allclose(after[:, :5], before[:, :5], rtol=1e-5, atol=1e-6)
+    assert jnp.abs(after[0, 5:] - before[0, 5:]).max() > 0.01
+
+
+def test_padding_does_not_matter():
+    module, variables = make()
+    before = module(variables, X, SEGMENTS)
+    after = module(variables, X.at[0, :2].set(9.0), SEGMENTS)
+    np.testing.assert_allclose(after[0, 2:], before[0, 2:], rtol=1e-5, atol=1e-6)
+    shorter = module(variables, X[:1, 2:], SEGMENTS[:1, 2:])
+    np.testing.assert_allclose(shorter[0], before[0, 2:], rtol=1e-4, atol=1e-5)
+
+
+def test_a_row_of_padding_is_finite_in_value_and_gradient():
+    module, variables = make()
+
+    def total(variables):
+        return module(variables, X, SEGMENTS).sum()
+
+    value, gradient = jax.jit(jax.value_and_grad(total))(variables)
+    assert jnp.isfinite(value)
+    assert all(jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(gradient))
+
+
+def test_packed_segments_answer_as_if_alone():
+    module, variables = make()
+    packed = module(variables, X, SEGMENTS)[1]
+    for part in (slice(0, 3), slice(3, 7)):
+        alone = module(variables, X[1:2, part], jnp.ones_like(SEGMENTS[1:2, part]))
+        np.testing.assert_allclose(packed[part], alone[0], rtol=1e-4, atol=1e-5)
+
+
+def test_positions_count_back_from_the_last_event():
+    expected = [[1, 0, 4, 3, 2, 1, 0], [2, 1, 0, 3, 2, 1, 0], [6, 5, 4, 3, 2, 1, 0]]
+    np.testing.assert_array_equal(positions(SEGMENTS), expected)
+
+
+def test_an_event_sees_its_segment_up_to_itself():
+    where = np.asarray(causal(SEGMENTS))[:, 0]
+    assert not where[0, :2].any()
+    assert where[0, 4].tolist() == [False, False, True, True, True, False, False]
+    assert where[1, 4].tolist() == [False, False, False, True, True, False, False]
+    assert not where[2].any()
+
+
+def test_half_precision_is_close_and_answers_in_float32():
+    module, variables = make()
+    half, _ = make(dtype="bfloat16")
+    found = half(variables, X, SEGMENTS)
+    assert found.dtype == jnp.float32
+    np.testing.assert_allclose(found, module(variables, X, SEGMENTS), atol=0.1)
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_dropout_keeps_the_mean_and_drops_the_fraction(rate):
+    x = jnp.ones((400, 500))
+    out = Dropout(rate).apply({}, x, True, rngs={"dropout": jax.random.key(0)})
+    assert out.mean() == pytest.approx(1.0, abs=0.01)
+    assert jnp.mean(out == 0) == pytest.approx(rate, abs=0.005)
+    assert jnp.all(Dropout(rate).apply({}, x, False) == x)
+
+
+def test_queries_pick_columns():
+    picked = at_queries(X, jnp.array([[6], [0], [3]], jnp.int32))
+    np.testing.assert_array_equal(picked[:, 0], jnp.stack([X[0, 6], X[1, 0], X[2, 3]]))
+    every = jnp.broadcast_to(jnp.arange(7, dtype=jnp.int32)[None], (3, 7))
+    assert at_queries(X, every) is X
