@@ -1,0 +1,114 @@
+"""A run's folder, opened: a new run, one that was cut off, or a finished one that answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxrec import checkpoint
+from jaxrec import config as configs
+from jaxrec.config import Config
+from jaxrec.data import store
+from jaxrec.data.batches import Resident, resident
+from jaxrec.data.interactions import Dataset, Interactions
+from jaxrec.data.prepare import Prepared, load, prepare
+from jaxrec.data.splits import known
+from jaxrec.errors import InputError
+from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
+from jaxrec.typing import Spec
+from jaxrec.workdir import read_json, write_json
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: what it was told, what it knows, how it scores, and what it measured."""
+
+    config: Config
+    prepared: Prepared
+    fitted_on: Interactions
+    scorer: Scorer
+    variables: Any
+    metrics: dict[str, Any]
+
+
+def open_run(
+    config: Config, workdir: Path, dataset: Dataset | Interactions | None, say: Say
+) -> Prepared:
+    """Prepare the data of a new run and note its config; or take up the run that the folder holds.
+
+    Raises InputError if the folder holds the run of another config.
+    """
+    path = workdir / "config.json"
+    if path.exists():
+        changed = _difference(read_json(path), configs.to_json(config))
+        if changed:
+            raise InputError(
+                f"{workdir} holds a run of another config ({changed}); give another --workdir."
+            )
+        return store.load(workdir / "dataset")
+    if dataset is None:
+        dataset = load(config.data, say)
+    elif isinstance(dataset, Interactions):
+        dataset = Dataset("interactions", dataset)
+    prepared = prepare(dataset, config.data, config.seed)
+    store.save(prepared, workdir / "dataset")
+    write_json(path, configs.to_json(config))
+    return prepared
+
+
+def load_run(workdir: Path, say: Say) -> Run:
+    """Open a finished run; nothing but its folder is read."""
+    config = configs.read(workdir / "config.json")
+    if not (workdir / "metrics.json").exists():
+        raise InputError(
+            f"The run in {workdir} is not finished; give its jaxrec train command once more."
+        )
+    metrics = read_json(workdir / "metrics.json")
+    if "checkpoint" not in metrics:
+        raise InputError(f"{workdir} holds several runs; name one of the folders in it.")
+    prepared = store.load(workdir / "dataset")
+    events = fitted_on(prepared, config.protocol.fit_on)
+    kept = metrics["checkpoint"]
+    state = checkpoint.restore(workdir / kept["directory"], kept["step"], say)
+    if config.objective is None:
+        variables = config.model.state(**state)
+        return Run(config, prepared, events, baseline_scorer(config.model), variables, metrics)
+    params = state["params"] if state["ema"] is None else state["ema"]
+    variables = {"params": params, **(state["collections"] or {})}
+    scorer = model_scorer(
+        config.model.build(make_spec(config, prepared, resident(prepared, events)))
+    )
+    return Run(config, prepared, events, scorer, variables, metrics)
+
+
+def fitted_on(prepared: Prepared, fit_on: str) -> Interactions:
+    """Give the events that the tested model is fitted on."""
+    return prepared.split.train if fit_on == "train" else known(prepared.split, "test")
+
+
+def make_spec(config: Config, prepared: Prepared, known: Resident) -> Spec:
+    """Describe to a model what it is built for; `known` holds the events it trains on."""
+    return Spec(
+        num_users=known.histories.indptr.shape[0] - 2,
+        num_items=known.catalogue.counts.shape[0] - 1,
+        max_length=config.model.history_length,
+        user_features=prepared.user_specs,
+        item_features=prepared.item_specs,
+        item_counts=np.asarray(known.catalogue.counts),
+        positives=known.catalogue.positives,
+    )
+
+
+def _difference(saved: Any, given: Any, path: str = "") -> str | None:
+    """Name the first field in which two configs differ, or None."""
+    if isinstance(saved, dict) and isinstance(given, dict):
+        for name in given | saved:
+            found = _difference(saved.get(name), given.get(name), f"{path}.{name}".lstrip("."))
+            if found:
+                return found
+        return None
+    return None if saved == given else f"{path} is {saved!r} there and {given!r} here"

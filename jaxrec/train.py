@@ -1,0 +1,279 @@
+"""From a config to a measured run in a folder: `train_and_evaluate(config, workdir)`.
+
+The folder holds what the run needs to go on after a kill, and to answer without its source:
+config.json, dataset/ (the split in rows, and the raw ids behind them), checkpoints/, metrics.jsonl
+(a line a compiled call and one a validation), metrics.json (the result) and per_user_<part>.npz.
+"""
+
+import contextlib
+import dataclasses
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxrec.checkpoint import Checkpoints, save_once
+from jaxrec.config import Config
+from jaxrec.data.batches import resident
+from jaxrec.data.interactions import Dataset, Interactions
+from jaxrec.data.prepare import Prepared
+from jaxrec.evaluate import Evaluation, make_evaluator
+from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
+from jaxrec.run import Run, Say, fitted_on, load_run, make_spec, open_run
+from jaxrec.sharding import make_mesh, replicate
+from jaxrec.tracking import jsonl
+from jaxrec.tracking.log import Log, Writer
+from jaxrec.train_state import Monitor, TrainState, create, grow
+from jaxrec.train_step import make_train_steps
+from jaxrec.workdir import locked, provenance, read_json, write_arrays, write_json
+
+LOWER_IS_BETTER = ("rmse", "mae", "log_loss")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Fitted:
+    """A scorer with its variables, and the checkpoint that they are; epochs is 0 for a baseline."""
+
+    scorer: Scorer
+    variables: Any
+    directory: Path
+    step: int
+    epochs: float
+
+
+def train_and_evaluate(
+    config: Config,
+    workdir: str | Path,
+    interactions: Dataset | Interactions | None = None,
+    *,
+    init_from: str | Path | None = None,
+    trackers: Sequence[Callable[[Path], Writer]] = (),
+    say: Say = print,
+) -> dict[str, Any]:
+    """Train or fit, evaluate, save; return what stands in metrics.json.
+
+    A run that was cut off goes on where its last checkpoint stands, and ends with the very numbers
+    of one that was not; a finished run is returned as it is. interactions replaces the config's
+    source. init_from is the workdir of a run whose parameters are started from, as far as ids and
+    shapes agree.
+    """
+    workdir = Path(workdir)
+    with locked(workdir):
+        prepared = open_run(config, workdir, interactions, say)
+        if (workdir / "metrics.json").exists():
+            say(f"The run in {workdir} is finished; its metrics are given again.")
+            return read_json(workdir / "metrics.json")
+        began = time.monotonic()
+        start = None if init_from is None else load_run(Path(init_from), say)
+
+        def fit(events: Interactions, directory: Path, epochs: float | None = None) -> Fitted:
+            if config.objective is None:
+                return fit_baseline(config, events, directory)
+            return train_model(config, prepared, events, directory, epochs, start, trackers, say)
+
+        fitted = fit(prepared.split.train, workdir)
+        parts = {"validation": evaluate_part(config, prepared, fitted, "validation")}
+        if config.protocol.fit_on != "train":
+            events = fitted_on(prepared, config.protocol.fit_on)
+            fitted = fit(events, workdir / "refit", fitted.epochs)
+        parts["test"] = evaluate_part(config, prepared, fitted, "test")
+        result = summary(config, prepared, fitted, parts, workdir, time.monotonic() - began)
+        write_json(workdir / "metrics.json", result)
+        return read_json(workdir / "metrics.json")
+
+
+def fit_baseline(config: Config, events: Interactions, directory: Path) -> Fitted:
+    """Fit in closed form and save the state; a fit that was killed starts again."""
+    state = jax.device_put(config.model.fit(events))
+    save_once(directory / "checkpoints", state)
+    return Fitted(baseline_scorer(config.model), state, directory, step=0, epochs=0)
+
+
+def train_model(
+    config: Config,
+    prepared: Prepared,
+    events: Interactions,
+    directory: Path,
+    epochs: float | None,
+    start: Run | None,
+    trackers: Sequence[Callable[[Path], Writer]],
+    say: Say,
+) -> Fitted:
+    """Train on `events` until validation gets no better; or, for a refit, for so many epochs.
+
+    Raises InputError at a loss or gradient that is not finite. SIGTERM saves, then exits with 143.
+    """
+    train = config.train
+    data = resident(prepared, events)
+    model = config.model.build(make_spec(config, prepared, data))
+    scorer = model_scorer(model)
+    mesh = make_mesh(train.model_parallel)
+    batches = config.batches.build(events, data, config.seed)
+    batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))
+    per_epoch = batches.steps_per_epoch
+    total = round((epochs or train.epochs) * per_epoch)
+    eval_every = train.eval_every or per_epoch
+    tx = config.optimizer.build(total)
+    init_key, step_key = jax.random.split(jax.random.key(config.seed))
+    state = create(model, tx, batches, init_key, mesh, train.ema_decay is not None)
+    run = make_train_steps(
+        model, config.objective, tx, batches.batch_at, step_key, mesh, train.ema_decay
+    )
+    validate = None if epochs else make_validation(config, prepared, scorer)
+
+    with Checkpoints(directory / "checkpoints") as checkpoints, terminable() as asked_to_stop:
+        resumed = checkpoints.restore_latest(state, say)
+        state = resumed or (state if start is None else warm_start(state, start, events))
+        step = int(state.step)
+        log = Log(directory, step, total, batches.examples_per_epoch / per_epoch, trackers)
+        with contextlib.closing(log):
+            while step < total and not exhausted(state.monitor, train.patience):
+                # A call ends at a multiple of its length: a resumed run logs the same lines.
+                n = min(
+                    total - step,
+                    eval_every - step % eval_every,
+                    train.steps_per_call - step % train.steps_per_call,
+                )
+                count = replicate(np.int32(n), mesh)
+                with jax.transfer_guard("disallow"):
+                    state, metrics = run(state, batches.data, count)
+                step += n
+                log.calls(step, n, metrics)
+                at_border = step % eval_every == 0 or step == total
+                if at_border or asked_to_stop():
+                    log.flush()
+                    if at_border:
+                        values = validate(state.variables()) if validate else {}
+                        log.write(step, {f"validation/{k}": v for k, v in values.items()})
+                        state = dataclasses.replace(
+                            state, monitor=watch(state.monitor, step, values, config)
+                        )
+                    checkpoints.save(state, step, int(state.monitor.step))
+                if asked_to_stop():
+                    checkpoints.wait()
+                    say(f"Stopped at step {step} and saved; the same command goes on from there.")
+                    raise SystemExit(143)
+        checkpoints.wait()
+        best = checkpoints.restore_best(state, say)
+    assert best is not None, "the last step is always saved"
+    kept = int(best.step)
+    return Fitted(scorer, best.variables(), directory, kept, kept / per_epoch)
+
+
+def watch(monitor: Monitor, step: int, values: dict[str, float], config: Config) -> Monitor:
+    """Compare the monitored value with the best so far; without one, the newest is the best."""
+    name, best, waited = config.protocol.monitor, float(monitor.best), int(monitor.waited)
+    value = values.get(name, best)
+    value = -value if name in values and name in LOWER_IS_BETTER else value
+    if name not in values or value > best:
+        best, waited = value, 0
+    else:
+        step, waited = int(monitor.step), waited + 1
+    return jax.tree.map(
+        lambda old, new: jax.device_put(np.asarray(new, old.dtype), old.sharding),
+        monitor,
+        Monitor(best, step, waited),  # type: ignore[arg-type]
+    )
+
+
+def exhausted(monitor: Monitor, patience: int | None) -> bool:
+    """Tell whether validation has been no better for `patience` times in a row."""
+    return patience is not None and int(monitor.waited) >= patience
+
+
+def make_validation(
+    config: Config, prepared: Prepared, scorer: Scorer
+) -> Callable[[Any], dict[str, float]] | None:
+    """Make the monitored metric's validation, without intervals; None if there is no such part."""
+    part = config.protocol.select_on
+    if not len(getattr(prepared.split, part)):
+        return None
+    quick = dataclasses.replace(config.protocol, metrics=(config.protocol.monitor,), resamples=0)
+    evaluator = make_evaluator(scorer, prepared, part, quick, config.seed)
+    return lambda variables: evaluator(variables).metrics
+
+
+def evaluate_part(
+    config: Config, prepared: Prepared, fitted: Fitted, part: Literal["validation", "test"]
+) -> Evaluation | None:
+    """Judge a fitted scorer on a part by the config's protocol; None if the part is empty."""
+    if not len(getattr(prepared.split, part)):
+        return None
+    evaluator = make_evaluator(fitted.scorer, prepared, part, config.protocol, config.seed)
+    return evaluator(fitted.variables)
+
+
+def warm_start(state: TrainState, start: Run, events: Interactions) -> TrainState:
+    """Take over another run's parameters: tables by raw id; new users and items start afresh."""
+    old = start.prepared.split.train
+
+    def rows(new: Any, before: Any) -> np.ndarray:
+        return np.concatenate([np.zeros(1, np.int32), before.rows(new.ids)])
+
+    mapped = {"user": rows(events.users, old.users), "item": rows(events.items, old.items)}
+    params = grow(state.params, start.variables["params"], mapped)
+    ema = None if state.ema is None else jax.tree.map(jnp.copy, params)
+    return dataclasses.replace(state, params=params, ema=ema)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[Callable[[], bool]]:
+    """Turn SIGTERM into a question that the loop asks; without effect outside the main thread."""
+    asked: list[int] = []
+    try:
+        before = signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    except ValueError:
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def summary(
+    config: Config,
+    prepared: Prepared,
+    fitted: Fitted,
+    parts: dict[str, Evaluation | None],
+    workdir: Path,
+    seconds: float,
+) -> dict[str, Any]:
+    """Lay out metrics.json, and save each part's values per user for paired comparisons."""
+    measured = {part: found for part, found in parts.items() if found is not None}
+    for part, found in measured.items():
+        write_arrays(workdir / f"per_user_{part}.npz", {"users": found.users, **found.per_user})
+    lines = jsonl.read(workdir / "metrics.jsonl") + jsonl.read(workdir / "refit" / "metrics.jsonl")
+    calls = [line for line in lines if "examples_per_second" in line]
+    busy = sum(line["seconds"] for line in calls)
+    rate = sum(line["examples_per_second"] * line["seconds"] for line in calls) / max(busy, 1e-9)
+    split = prepared.split
+    return {
+        "test": measured["test"].metrics,
+        "validation": measured["validation"].metrics if "validation" in measured else {},
+        "intervals": {part: found.intervals for part, found in measured.items()},
+        "nan_scores": {part: found.nan_scores for part, found in measured.items()},
+        "protocol": dataclasses.asdict(config.protocol),
+        "seed": config.seed,
+        "seconds": max(seconds, sum(line["seconds"] for line in lines)),
+        "train_seconds": busy or None,
+        "examples_per_second": rate if calls else None,
+        "checkpoint": {
+            "directory": str((fitted.directory / "checkpoints").relative_to(workdir)),
+            "step": fitted.step,
+            "epochs": fitted.epochs,
+        },
+        "data": {
+            "name": prepared.dataset.name,
+            "sha256": prepared.dataset.sha256,
+            "users": len(split.train.users),
+            "items": len(split.train.items),
+            "events": {part: len(getattr(split, part)) for part in ("train", "validation", "test")},
+        },
+        **provenance(),
+    }
