@@ -1,0 +1,27 @@
+"""Matrix factorisation on MovieLens-100K by BPR: leave-one-out, the full catalogue.
+
+Command:  jaxrec train ml100k_mf
+          jaxrec train ml100k_mf --data.format csv --data.path FILE
+Time:     under 20 seconds on two CPU cores.
+Expected: test NDCG@10 above popularity's .043.
+Paper:    Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
+"""
+
+from jaxrec.config import Config
+from jaxrec.data.batches import Pairs
+from jaxrec.data.prepare import DataConfig
+from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
+from jaxrec.objectives import Bpr
+from jaxrec.optimizer import Adam
+from jaxrec.train_step import TrainConfig
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="ml-100k"),
+        model=MatrixFactorizationConfig(embed_dim=64),
+        objective=Bpr(),
+        batches=Pairs(batch_size=1024),
+        optimizer=Adam(learning_rate=1e-3, weight_decay=1e-3),
+        train=TrainConfig(epochs=50, patience=5),
+    )

@@ -1,0 +1,15 @@
+"""The most popular films of MovieLens-100K for everybody: leave-one-out, the full catalogue.
+
+Command:  jaxrec train ml100k_popularity
+Time:     a few seconds on two CPU cores.
+Expected: test NDCG@10 .043.
+Paper:    none; the floor that every other row is read against.
+"""
+
+from jaxrec.baselines.popularity import PopularityConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+
+
+def get_config() -> Config:
+    return Config(data=DataConfig(path="ml-100k"), model=PopularityConfig())

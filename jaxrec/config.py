@@ -1,0 +1,237 @@
+"""The config of a run: composed from the dataclasses of other modules, read, overridden, saved."""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import io
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import tyro
+
+import jaxrec
+from jaxrec import fields
+from jaxrec.data.prepare import DataConfig
+from jaxrec.errors import InputError
+from jaxrec.metrics.protocol import Protocol
+from jaxrec.optimizer import Adam
+from jaxrec.train_step import TrainConfig
+from jaxrec.workdir import read_json
+
+
+# Fields that hold one of several classes are Any: the command line then takes the default's fields.
+@dataclass(frozen=True)
+class Config:
+    """One experiment, whole: the same config and seed give the same numbers on the same machine."""
+
+    data: DataConfig
+    """Where the events come from, how they are cleaned, split and described."""
+    model: Any
+    """A config of jaxrec.models (trained by steps) or jaxrec.baselines (fitted in closed form)."""
+    objective: Any = None
+    """A dataclass of jaxrec.objectives; None for a baseline."""
+    batches: Any = None
+    """Pairs or Sequences of jaxrec.data.batches; None for a baseline."""
+    optimizer: Any = field(default_factory=Adam)
+    """An optimizer of jaxrec.optimizer: how parameters follow their gradients."""
+    protocol: Protocol = field(default_factory=Protocol)
+    """How the recommender is asked and judged."""
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """How long, how often, and when to stop."""
+    seed: int = 0
+    """Of the split, the initial parameters, the batches and every draw."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What `jaxrec data` reads; its options have the names that they have in `jaxrec train`."""
+
+    data: DataConfig
+    """Where the events come from."""
+
+
+C = TypeVar("C")
+
+
+def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
+    """Run the config file of that path or bare name, and apply overrides such as `--seed 3`."""
+    return override(_run_file(find(name)), overrides)
+
+
+def find(name: str) -> Path:
+    """Find a config: a path, or a bare name in ./configs, then in the copy that jaxrec has."""
+    if name.endswith(".py") or os.sep in name:
+        path = Path(name)
+        if path.is_file():
+            return path
+        raise InputError(f"the config {name} is not a file: give the path of one, or a bare name")
+    for folder in _folders():
+        path = folder / f"{name}.py"
+        if path.is_file():
+            return path
+    names = sorted({path.stem for folder in _folders() for path in folder.glob("*.py")})
+    raise InputError(
+        f"no config is named {name!r}{_nearest(name, names)}: the names are {', '.join(names)}"
+    )
+
+
+def _folders() -> list[Path]:
+    package = Path(jaxrec.__path__[0])
+    return [Path("configs"), package / "configs", package.parent / "configs"]
+
+
+def _run_file(path: Path) -> Config:
+    module_spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = importlib.util.module_from_spec(module_spec)
+    try:
+        module_spec.loader.exec_module(module)
+        config = module.get_config()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"the config {path} could not be run: {type(error).__name__}: {_first_line(error)}"
+        ) from error
+    if not isinstance(config, Config):
+        raise InputError(
+            f"get_config() of {path} gave a {type(config).__name__}: return a jaxrec.config.Config"
+        )
+    fields.check(config)
+    return config
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).split("\n", 1)[0]
+
+
+# Overrides ---------------------------------------------------------------------------------------
+
+
+def override(config: C, arguments: Sequence[str]) -> C:
+    """Replace fields by `--field.name value`; a name that is no field or a bad value is refused."""
+    names = sorted(option_names(config))
+    for argument in arguments:
+        option = argument.split("=")[0].replace("_", "-")
+        if option.startswith("--") and option not in (*names, "--help"):
+            raise InputError(f"the config has no field {option}{_nearest(option, names)}")
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            changed = tyro.cli(
+                type(config),
+                default=config,
+                args=list(arguments),
+                prog="jaxrec",
+                config=(tyro.conf.AvoidSubcommands,),
+            )
+    except SystemExit as stop:
+        if stop.code:
+            raise InputError(_sentence(printed.getvalue())) from None
+        raise
+    fields.check(changed)
+    return changed
+
+
+def option_names(config: Any, prefix: str = "--") -> Iterator[str]:
+    """List the options that `override` knows for this config."""
+    for item in dataclasses.fields(config):
+        value, name = getattr(config, item.name), item.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            yield from option_names(value, f"{prefix}{name}.")
+            continue
+        yield prefix + name
+        if isinstance(value, bool):
+            yield f"{prefix}no-{name}"
+
+
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _sentence(box: str) -> str:
+    """Take the first paragraph below the title out of tyro's box, drawn in Unicode or in ASCII."""
+    lines = [line.strip("│╰╯ ") for line in re.sub(r"\x1b\[[\d;]*m", "", box).splitlines()]
+    body = " ".join(line if line.strip("─-") else "\n" for line in lines[1:])
+    text = re.sub(r"^Error parsing (?!--)\S+: |^Error parsing ", "", body.strip())
+    return text.split("\n")[0].strip() or "the overrides do not parse"
+
+
+# JSON --------------------------------------------------------------------------------------------
+
+
+def to_json(config: Any) -> Any:
+    """Give the value as what JSON holds; a dataclass has its "module:Class" under "class"."""
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        kind = type(config)
+        tag = f"{kind.__module__}:{kind.__qualname__}"
+        if _resolve(tag) is not kind:
+            raise InputError(f"{tag} cannot be imported again: move the class into a module")
+        names = [item.name for item in dataclasses.fields(config)]
+        return {"class": tag} | {name: to_json(getattr(config, name)) for name in names}
+    if isinstance(config, tuple | list):
+        return [to_json(value) for value in config]
+    if isinstance(config, dict):
+        return {str(key): to_json(value) for key, value in config.items()}
+    if config is None or isinstance(config, bool | int | float | str):
+        return config
+    raise InputError(f"{config!r} cannot stand in a config: it is neither plain nor a dataclass")
+
+
+def from_json(value: Any) -> Any:
+    """Rebuild what `to_json` gave; fields that are not there take their defaults."""
+    if isinstance(value, list):
+        return tuple(from_json(element) for element in value)
+    if not isinstance(value, dict):
+        return value
+    if "class" not in value:
+        return {key: from_json(element) for key, element in value.items()}
+    kind = _resolve(value["class"])
+    known = {item.name for item in dataclasses.fields(kind)}
+    unknown = sorted(set(value) - known - {"class"})
+    if unknown:
+        raise InputError(f"{value['class']} has no field {unknown[0]!r}: another jaxrec wrote it")
+    try:
+        built = kind(**{name: from_json(value[name]) for name in known & set(value)})
+    except TypeError as error:
+        raise InputError(
+            f"{value['class']} cannot be built from its saved fields: {error}"
+        ) from None
+    fields.check(built)
+    return built
+
+
+def _resolve(tag: Any) -> Any:
+    if not isinstance(tag, str) or not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", tag):
+        raise InputError(f"{tag!r} does not name a class of a config as module:Class")
+    module_name, name = tag.split(":")
+    try:
+        kind = vars(importlib.import_module(module_name)).get(name)
+    except ImportError:
+        raise InputError(f"the config needs {tag}, whose module cannot be imported here") from None
+    if (
+        not isinstance(kind, type)
+        or not dataclasses.is_dataclass(kind)
+        or not vars(kind)["__dataclass_params__"].frozen
+        or kind.__module__ != module_name
+    ):
+        raise InputError(f"{tag} is not a frozen dataclass, so it cannot stand in a config")
+    return kind
+
+
+def read(path: Path) -> Config:
+    """Read the config.json of a run."""
+    if not path.exists():
+        raise InputError(f"{path.parent} holds no run: train one there with jaxrec train.")
+    config = from_json(read_json(path))
+    if not isinstance(config, Config):
+        raise InputError(f"{path} does not hold the config of a jaxrec run.")
+    return config

@@ -1,0 +1,166 @@
+"""Every file of configs/, shrunk: it learns what is planted, restores the same, and shards."""
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from jaxrec.baselines.popularity import PopularityConfig
+from jaxrec.config import Config, load_config
+from jaxrec.data.batches import Sequences, resident
+from jaxrec.data.prepare import DataConfig, prepare
+from jaxrec.data.sources.synthetic import Synthetic, generate
+from jaxrec.data.splits import LeaveOneOut
+from jaxrec.evaluate import make_evaluator
+from jaxrec.retrieval import baseline_scorer
+from jaxrec.run import load_run, make_spec
+from jaxrec.sharding import make_mesh, replicate
+from jaxrec.tracking import jsonl
+from jaxrec.train import train_and_evaluate
+from jaxrec.train_state import create
+from jaxrec.train_step import TrainConfig, make_train_steps
+
+NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py"))
+SMALL = {"embed_dim": 32, "num_layers": 1, "num_heads": 1, "dropout": 0.0}
+LENGTH = 16
+
+
+def _one_a_model():
+    """All configs, those of a model that an earlier one has already shown being marked slow."""
+    shown = set()
+    for name in sorted(NAMES, key=lambda name: (not name.startswith("ml100k"), name)):
+        model = type(load_config(name).model)
+        yield pytest.param(name, marks=[pytest.mark.slow] if model in shown else [])
+        shown.add(model)
+
+
+def _with(part, **values):
+    """Replace the fields that this dataclass has."""
+    known = {item.name for item in dataclasses.fields(part)}
+    return dataclasses.replace(part, **{k: v for k, v in values.items() if k in known})
+
+
+def shrink(config: Config) -> Config:
+    """Make a config small and quick, on data that is handed over."""
+    config = dataclasses.replace(config, data=DataConfig(split=LeaveOneOut()))
+    if config.objective is None:
+        return config
+    model = _with(config.model, **SMALL)
+    if getattr(model, "history_length", 0):
+        model = dataclasses.replace(model, history_length=LENGTH)
+    by_user = isinstance(config.batches, Sequences)
+    return dataclasses.replace(
+        config,
+        model=model,
+        batches=_with(config.batches, batch_size=64 if by_user else 256, length=LENGTH),
+        optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-2),
+        train=TrainConfig(
+            epochs=20 if by_user else 8, patience=None, steps_per_call=40, eval_every=80
+        ),
+    )
+
+
+@functools.cache
+def _dataset():
+    """Plant clear tastes and little popularity, so that a model that learns anything beats it."""
+    planted = Synthetic(
+        num_users=500,
+        num_items=150,
+        num_events=12_500,
+        num_factors=4,
+        popularity_share=0.05,
+        transition_share=0.2,
+        zipf_power=0.4,
+        concentration=0.1,
+    )
+    return generate(planted)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Train a shrunk config once for all tests of this file."""
+
+    @functools.cache
+    def train(name):
+        workdir = tmp_path_factory.mktemp("runs") / name
+        config = shrink(load_config(name))
+        result = train_and_evaluate(config, workdir, _dataset(), say=lambda line: None)
+        return config, workdir, result
+
+    return train
+
+
+@functools.cache
+def _popularity(metrics, monitor):
+    protocol = dataclasses.replace(
+        Config(DataConfig(), None).protocol, metrics=metrics, monitor=monitor
+    )
+    prepared = prepare(_dataset(), DataConfig(split=LeaveOneOut()), 0)
+    state = PopularityConfig().fit(prepared.split.train)
+    evaluator = make_evaluator(baseline_scorer(PopularityConfig()), prepared, "test", protocol, 0)
+    return evaluator(state).metrics
+
+
+@pytest.mark.parametrize("name", _one_a_model())
+def test_the_loss_falls_and_popularity_is_beaten(name, trained):
+    config, workdir, result = trained(name)
+    metric = config.protocol.monitor
+    floor = _popularity(config.protocol.metrics, metric)[metric]
+    if isinstance(config.model, PopularityConfig):
+        assert result["test"][metric] == pytest.approx(floor)
+        return
+    assert result["test"][metric] > 1.25 * floor
+    if config.objective is not None:
+        losses = [line["loss"] for line in jsonl.read(workdir / "metrics.jsonl") if "loss" in line]
+        assert np.mean(losses[-3:]) < 0.95 * losses[0]
+
+
+@pytest.mark.parametrize("name", _one_a_model())
+def test_a_restored_run_gives_the_same_answers(name, trained):
+    config, workdir, result = trained(name)
+    run = load_run(workdir, lambda line: None)
+    assert run.config == config
+    evaluator = make_evaluator(run.scorer, run.prepared, "test", config.protocol, config.seed)
+    assert evaluator(run.variables).metrics == result["test"]
+
+
+def _losses(config, prepared, mesh, steps=4):
+    """Train a few steps on a mesh as train.py does; return the losses and the last state."""
+    events = prepared.split.train
+    data = resident(prepared, events)
+    model = config.model.build(make_spec(config, prepared, data))
+    batches = config.batches.build(events, data, config.seed)
+    batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))
+    tx = config.optimizer.build(steps)
+    init_key, step_key = jax.random.split(jax.random.key(config.seed))
+    state = create(model, tx, batches, init_key, mesh, ema=False)
+    run = make_train_steps(model, config.objective, tx, batches.batch_at, step_key, mesh)
+    losses = []
+    for _ in range(steps):
+        state, metrics = run(state, batches.data, jax.device_put(np.int32(1)))
+        losses.append(float(metrics["loss"]))
+    return losses, state
+
+
+@pytest.mark.parametrize("name", _one_a_model())
+def test_eight_devices_give_the_loss_of_one_with_sharded_tables(name):
+    config = shrink(load_config(name))
+    if config.objective is None:
+        pytest.skip("a baseline is fitted in closed form, on one device")
+    prepared = prepare(_dataset(), config.data, config.seed)
+    alone, _ = _losses(config, prepared, make_mesh(1, jax.devices()[:1]))
+    together, state = _losses(config, prepared, make_mesh(4, jax.devices()[:8]))
+    np.testing.assert_allclose(alone, together, rtol=2e-4)
+    tables = {
+        jax.tree_util.keystr(path): leaf
+        for path, leaf in jax.tree_util.tree_leaves_with_path((state.params, state.opt_state))
+        if jax.tree_util.keystr(path).endswith("['embedding']")
+    }
+    assert tables
+    for path, table in tables.items():
+        shapes = {shard.data.shape for shard in table.addressable_shards}
+        assert shapes == {(table.shape[0] // 4, table.shape[1])}, path
+        assert len(table.sharding.device_set) == 8, path
