@@ -11,6 +11,7 @@ from jaxrec.config import Config
 from jaxrec.data.batches import Pairs
 from jaxrec.data.prepare import DataConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
+from jaxrec.negatives import Uniform
 from jaxrec.objectives import Bpr
 from jaxrec.optimizer import Adam
 from jaxrec.train_step import TrainConfig
@@ -20,8 +21,8 @@ def get_config() -> Config:
     return Config(
         data=DataConfig(path="ml-100k"),
         model=MatrixFactorizationConfig(embed_dim=64),
-        objective=Bpr(),
+        objective=Bpr(Uniform(4)),
         batches=Pairs(batch_size=1024),
-        optimizer=Adam(learning_rate=1e-3, weight_decay=1e-3),
-        train=TrainConfig(epochs=50, patience=5),
+        optimizer=Adam(learning_rate=3e-3, weight_decay=0.3),
+        train=TrainConfig(epochs=80, patience=8),
     )

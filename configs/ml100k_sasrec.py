@@ -8,7 +8,7 @@ Paper:    Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 201
 """
 
 from jaxrec.config import Config
-from jaxrec.data.batches import Sequences
+from jaxrec.data.batches import PackedSequences
 from jaxrec.data.prepare import DataConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.objectives import FullSoftmax
@@ -20,10 +20,10 @@ def get_config() -> Config:
     return Config(
         data=DataConfig(path="ml-100k"),
         model=SASRecConfig(
-            embed_dim=64, num_layers=2, num_heads=1, dropout=0.3, history_length=100
+            embed_dim=64, num_layers=2, num_heads=1, mlp_ratio=1, dropout=0.3, history_length=100
         ),
         objective=FullSoftmax(),
-        batches=Sequences(batch_size=128, length=100),
+        batches=PackedSequences(batch_size=32, length=100),
         optimizer=Adam(learning_rate=1e-3),
-        train=TrainConfig(epochs=100, patience=10),
+        train=TrainConfig(epochs=100, patience=20),
     )

@@ -16,20 +16,20 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from jaxrec.data.batches import Resident, question, resident
-from jaxrec.data.histories import histories
+from jaxrec.data.histories import histories, longest
 from jaxrec.data.interactions import Interactions
+from jaxrec.data.normalisation import Scale
 from jaxrec.data.prepare import Prepared
 from jaxrec.data.splits import known as known_of
 from jaxrec.errors import InputError
-from jaxrec.metrics import ranks as formulas
 from jaxrec.metrics.beyond_accuracy import exposure_measures, list_measures
 from jaxrec.metrics.bootstrap import intervals, linearised
 from jaxrec.metrics.candidates import draw
 from jaxrec.metrics.chunks import Chunk, chunks
 from jaxrec.metrics.predictions import Predictions, prediction_measures
 from jaxrec.metrics.protocol import BEYOND_ACCURACY, RANKING, Metric, Protocol, parse_metric
-from jaxrec.metrics.questions import Questions, ask
-from jaxrec.metrics.ranks import MASKED, NAN, count_ranks, order_keys
+from jaxrec.metrics.questions import Questions, ask, known_in
+from jaxrec.metrics.ranks import MASKED, NAN, count_ranks, formula, order_keys
 from jaxrec.retrieval import Scorer, best_items, questions_at_once
 from jaxrec.typing import Batch
 
@@ -88,6 +88,78 @@ def make_evaluator(
     fit_known: the events that the scorer was fitted on, where the protocol does not say it. seed:
     of random ties, samples and resamples.
     """
+    task = _plan(scorer, prepared, part, protocol, seed, fit_known)
+    ask_lists = _list_asker(task, prepared, memory_budget)
+
+    def run(variables: PyTree) -> Evaluation:
+        variables = scorer.precompute(variables, task.data.catalogue)
+        per_user: dict[str, np.ndarray] = {}
+        whole: dict[str, float] = {}
+        whole_intervals: dict[str, tuple[float, float]] = {}
+        nan_scores = 0
+        if task.rules.ranked or task.shown:
+            values, recommended, nan_scores = ask_lists(variables)
+            values |= list_measures(task.shown, recommended, task.data.catalogue, task.questions)
+            per_user |= _means_of_users(values, task)
+            whole, whole_intervals = exposure_measures(
+                task.shown, recommended, task.num_items, protocol, seed
+            )
+        if task.valued:
+            predictions = _predict_all(task, variables)
+            nan_scores += int(np.isnan(predictions.scores).sum())
+            per_user |= prediction_measures(task.valued, predictions, task.users)
+        metrics = {name: float(x.mean()) for name, x in per_user.items()} | whole
+        found = intervals(
+            per_user, confidence=protocol.confidence, resamples=protocol.resamples, seed=seed
+        )
+        return Evaluation(
+            metrics={name: metrics[name] for name in protocol.metrics},
+            intervals=found | whole_intervals,
+            per_user=per_user,
+            users=task.users,
+            nan_scores=nan_scores,
+        )
+
+    return run
+
+
+class _Rules(NamedTuple):
+    """What the compiled function depends on, besides the scorer."""
+
+    protocol: Protocol
+    ranked: tuple[tuple[str, Metric], ...]
+    shown_k: int
+    length: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """A part of the data with all that is asked about it."""
+
+    scorer: Scorer
+    data: Resident
+    targets: Interactions
+    questions: Questions
+    rules: _Rules
+    shown: dict[str, Metric]
+    valued: dict[str, Metric]
+    users: np.ndarray
+    scale: Scale | None
+    seed: int
+
+    @property
+    def num_items(self) -> int:
+        return self.data.catalogue.counts.shape[0] - 1
+
+
+def _plan(
+    scorer: Scorer,
+    prepared: Prepared,
+    part: Literal["validation", "test"],
+    protocol: Protocol,
+    seed: int,
+    fit_known: Interactions | None,
+) -> _Task:
     split = prepared.split
     targets = getattr(split, part)
     if not len(targets):
@@ -98,60 +170,27 @@ def make_evaluator(
         fit_known = known_of(split, "test") if refitted else split.train
     wanted = {name: parse_metric(name) for name in protocol.metrics}
     ranked, shown, valued = _sort_out(wanted, protocol)
-    data = resident(prepared, fit_known)
-    data = dataclasses.replace(data, histories=jax.device_put(histories(known)))
     questions = ask(known, targets, protocol, seed)
     if not len(questions) and (ranked or shown):
         raise InputError(
             f"no user of the {part} part has {protocol.min_history} known items; lower "
             "protocol.min_history"
         )
+    data = resident(prepared, fit_known)
+    data = dataclasses.replace(data, histories=jax.device_put(histories(known)))
     length = scorer.history_length
     if length is None:
-        length = max(int((questions.stop - questions.start).max(initial=0)), 1)
+        grown = int((questions.stop - questions.start).max(initial=1))
+        length = max(longest(data.histories), grown)
     shown_k = max([metric.k or 0 for metric in shown.values()], default=0)
     # What only the host reads must not make another compilation.
     on_device = dataclasses.replace(protocol, metrics=(), resamples=0)
     rules = _Rules(on_device, tuple(ranked.items()), shown_k, length)
-    ask_all = _list_asker(scorer, prepared, data, questions, rules, seed, memory_budget)
-    asked = [questions.user] if ranked or shown else []
-    users = np.unique(np.concatenate([*asked, *([targets.user] if valued else [])]))
-
-    def run(variables: PyTree) -> Evaluation:
-        variables = scorer.precompute(variables, data.catalogue)
-        per_user: dict[str, np.ndarray] = {}
-        whole: dict[str, float] = {}
-        whole_intervals: dict[str, tuple[float, float]] = {}
-        nan_scores = 0
-        if ranked or shown:
-            values, recommended, nan_scores = ask_all(variables)
-            values |= list_measures(
-                shown, recommended, data.catalogue, questions, len(known.users.ids)
-            )
-            place = np.searchsorted(users, questions.user)
-            for name, column in values.items():
-                sums = np.bincount(place, column, len(users))
-                per_user[name] = linearised(sums, np.bincount(place, minlength=len(users)))
-            whole, whole_intervals = exposure_measures(
-                shown, recommended, data.catalogue.counts.shape[0] - 1, protocol, seed
-            )
-        if valued:
-            predictions = _predict_all(scorer, variables, data, targets, rules)
-            nan_scores += int(np.isnan(predictions.scores).sum())
-            per_user |= prediction_measures(valued, predictions, users)
-        metrics = {name: float(x.mean()) for name, x in per_user.items()} | whole
-        found = intervals(
-            per_user, confidence=protocol.confidence, resamples=protocol.resamples, seed=seed
-        )
-        return Evaluation(
-            metrics={name: metrics[name] for name in protocol.metrics},
-            intervals=found | whole_intervals,
-            per_user=per_user,
-            users=users,
-            nan_scores=nan_scores,
-        )
-
-    return run
+    asked = questions.user if ranked or shown else questions.user[:0]
+    users = np.union1d(asked, targets.user) if valued else np.unique(asked)
+    return _Task(
+        scorer, data, targets, questions, rules, shown, valued, users, prepared.scale, seed
+    )
 
 
 def _sort_out(
@@ -168,50 +207,34 @@ def _sort_out(
 # Lists: ranks of targets and top-k. ---------------------------------------------------------------
 
 
-class _Rules(NamedTuple):
-    """What the compiled function depends on."""
-
-    protocol: Protocol
-    ranked: tuple[tuple[str, Metric], ...]
-    shown_k: int
-    length: int
-
-
 def _list_asker(
-    scorer: Scorer,
-    prepared: Prepared,
-    data: Resident,
-    questions: Questions,
-    rules: _Rules,
-    seed: int,
-    memory_budget: int,
+    task: _Task, prepared: Prepared, memory_budget: int
 ) -> Callable[[PyTree], tuple[dict[str, np.ndarray], np.ndarray, int]]:
-    """Return the function of variables that gives each question's metrics and list, and a NaN
-    count."""
+    """Return the function of variables: each question's metrics and list, and a count of NaN."""
+    scorer, data, questions, rules = task.scorer, task.data, task.questions, task.rules
     protocol = rules.protocol
-    num_items = data.catalogue.counts.shape[0] - 1
     avoided = None
     if protocol.candidates in ("uniform", "popularity") and protocol.sample_avoids != "nothing":
         from_train = protocol.sample_avoids == "train"
-        avoided = _spans_in_train(questions, prepared.split.train) if from_train else questions
+        avoided = known_in(questions, prepared.split.train) if from_train else questions
     lists = prepared.dataset.candidates if protocol.candidates == "lists" else None
     if protocol.candidates == "lists" and lists is None:
         raise InputError(
             f"{prepared.dataset.name} has no lists of candidates; give another protocol.candidates"
         )
     seen = None if protocol.seen == "keep" else questions
-    items, key = jax.device_put((questions.items, jax.random.key(seed)))
+    items, key = jax.device_put((questions.items, jax.random.key(task.seed)))
     size = 0
 
     def run(variables: PyTree) -> tuple[dict[str, np.ndarray], np.ndarray, int]:
         nonlocal size
         if not size:
-            one = question(data, jnp.ones(1, jnp.int32), rules.length)
+            one = question(data, jax.device_put(np.ones(1, np.int32)), rules.length)
             size = questions_at_once(scorer, variables, one, memory_budget)
-            size = max(min(size, (2**31 - 1) // (num_items + 1), len(questions)), 1)
+            size = max(min(size, (2**31 - 1) // (task.num_items + 1), len(questions)), 1)
         found = [
             _ask_chunk(scorer, rules, variables, data, items, key, jax.device_put(chunk))
-            for chunk in chunks(questions, seen, avoided, lists, size, num_items)
+            for chunk in chunks(questions, seen, avoided, lists, size, task.num_items)
         ]
         by_chunk, recommended, nan_scores = zip(*jax.device_get(found), strict=True)
         values = {
@@ -223,15 +246,14 @@ def _list_asker(
     return run
 
 
-def _spans_in_train(questions: Questions, train: Interactions) -> Questions:
-    csr = histories(train)
-    indptr = np.asarray(csr.indptr, np.int64)
-    return dataclasses.replace(
-        questions,
-        start=indptr[questions.user],
-        stop=indptr[questions.user + 1],
-        items=np.asarray(csr.indices),
-    )
+def _means_of_users(values: dict[str, np.ndarray], task: _Task) -> dict[str, np.ndarray]:
+    """Turn one value a question into one a user, of the same mean."""
+    place = np.searchsorted(task.users, task.questions.user)
+    counts = np.bincount(place, minlength=len(task.users))
+    return {
+        name: linearised(np.bincount(place, column, len(task.users)), counts)
+        for name, column in values.items()
+    }
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -262,12 +284,7 @@ def _ask_chunk(
     if protocol.candidates != "all":
         listed = chunk.listed
         if protocol.candidates != "lists":
-            counts = data.catalogue.counts
-            weights = counts if protocol.candidates == "popularity" else jnp.ones_like(counts)
-            allowed = ~_mark(_mask(chunk.avoided, *known.shape), chunk.targets)
-            listed = draw(
-                sample_keys, weights, allowed, protocol.num_candidates, protocol.replacement
-            )
+            listed = _draw(sample_keys, data.catalogue.counts, chunk, protocol)
         columns = jnp.concatenate([chunk.targets, listed], axis=1)
         scores = scorer.scores(variables, batch, columns)
         if protocol.seen == "zero":
@@ -277,7 +294,7 @@ def _ask_chunk(
     ranks = count_ranks(others, targets, where, protocol.ties, draws)
     number = jnp.sum(others != MASKED, 1, dtype=jnp.int32)
     values = {
-        name: _formula(metric, protocol)(ranks, where, number) for name, metric in rules.ranked
+        name: formula(metric, protocol)(ranks, where, number) for name, metric in rules.ranked
     }
     nan = jnp.sum(others == NAN, 1) + jnp.sum(where & (targets == NAN), 1)
     return values, recommended, jnp.sum(jnp.where(chunk.number >= 0, nan, 0))
@@ -297,6 +314,18 @@ def _batch(data: Resident, items: Int[Array, "known_items"], chunk: Chunk, lengt
         "segment_ids": where.astype(jnp.int32),
     }
     return dataclasses.replace(batch, **shown)
+
+
+def _draw(
+    keys: Key[Array, "questions"],
+    counts: Float[Array, "items_plus_1"],
+    chunk: Chunk,
+    protocol: Protocol,
+) -> Int[Array, "questions candidates"]:
+    weights = counts if protocol.candidates == "popularity" else jnp.ones_like(counts)
+    avoided = _mask(chunk.avoided, chunk.user.shape[0], counts.shape[0])
+    allowed = ~_mark(avoided, chunk.targets)
+    return draw(keys, weights, allowed, protocol.num_candidates, protocol.replacement)
 
 
 def _mask(places: Int[Array, "places"], rows: int, width: int) -> Bool[Array, "rows width"]:
@@ -338,39 +367,28 @@ def _split_off(
     return own[0], others, (tables[1], own[1]) if protocol.ties == "random" else None
 
 
-def _formula(metric: Metric, protocol: Protocol) -> Callable[[Array, Array, Array], Array]:
-    """Find a metric's formula over (ranks, where, number of other candidates)."""
-    k, capped = metric.k or 0, protocol.recall == "capped"
-    return {
-        "ndcg": lambda ranks, where, number: formulas.ndcg_at(ranks, where, k, protocol.ideal),
-        "recall": lambda ranks, where, number: formulas.recall_at(ranks, where, k, capped),
-        "hit_rate": lambda ranks, where, number: formulas.hit_rate_at(ranks, where, k),
-        "precision": lambda ranks, where, number: formulas.precision_at(ranks, where, k),
-        "mrr": lambda ranks, where, number: formulas.mrr_at(ranks, where, k),
-        "map": lambda ranks, where, number: formulas.map_at(ranks, where, k, capped),
-        "auc": formulas.auc_of,
-    }[metric.kind]
-
-
 # Predicted values. --------------------------------------------------------------------------------
 
 
-def _predict_all(
-    scorer: Scorer, variables: PyTree, data: Resident, targets: Interactions, rules: _Rules
-) -> Predictions:
-    """Predict every event of the part from what is known of its user."""
-    size = min(EVENTS_AT_ONCE, max(2**22 // max(rules.length, 1), 1), len(targets))
+def _predict_all(task: _Task, variables: PyTree) -> Predictions:
+    """Predict every event of the part from what is known of its user, in the source's units."""
+    targets, length, clip = task.targets, task.rules.length, task.rules.protocol.clip
+    size = min(EVENTS_AT_ONCE, max(2**22 // max(length, 1), 1), len(targets))
     found = []
     for start in range(0, len(targets), size):
         stop = min(start + size, len(targets))
         fill = (0, size - (stop - start))
         user, item = (np.pad(x[start:stop], fill) for x in (targets.user, targets.item))
         user, item = jax.device_put((user.astype(np.int32), item.astype(np.int32)))
-        found.append(_predict(scorer, rules.length, variables, data, user, item)[: stop - start])
-    scores = np.concatenate(jax.device_get(found)).astype(np.float64)
-    if rules.protocol.clip is not None:
-        scores = np.clip(scores, *rules.protocol.clip)
-    return Predictions(targets.user, scores, targets.value)
+        found.append(
+            _predict(task.scorer, length, variables, task.data, user, item)[: stop - start]
+        )
+    scores, values = np.concatenate(jax.device_get(found)).astype(np.float64), targets.value
+    if task.scale is not None:
+        scores, values = (task.scale.restore(targets.user, x) for x in (scores, values))
+    if clip is not None:
+        scores = np.clip(scores, *clip)
+    return Predictions(targets.user, scores, values)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

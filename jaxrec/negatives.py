@@ -181,7 +181,7 @@ def _passed(
 
     def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
         low, high = ends
-        middle = low + (high - low) // 2
+        middle = low + ((high - low) >> 1)
         passes = (low < high) & (key_at(middle) <= ticket)
         return jnp.where(passes, middle + 1, low), jnp.where(passes, high, middle)
 

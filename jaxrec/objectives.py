@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Key, PyTree
+from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from jaxrec import losses
 from jaxrec.negatives import Negatives, Uniform
-from jaxrec.typing import Batch, Items
+from jaxrec.typing import Batch
 
 Apply = Callable[..., Any]
 Result = tuple[Float[Array, ""], dict[str, Float[Array, ""]]]
@@ -85,7 +85,7 @@ class FullSoftmax:
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
-        user, item, auxiliary = _encode(apply, variables, batch, batch.catalogue.items, key)
+        user, item, auxiliary = _encode(apply, variables, batch, None, key)
         score = partial(apply, variables, method="score")
         total = losses.chunked_softmax(
             score, user, item, batch.target, batch.weights, chunk=self.chunk
@@ -145,8 +145,8 @@ def _contrast(
     draws = negatives.draw(batch.catalogue, batch.user, queries, draw_key)
     candidates = jnp.concatenate([batch.target[..., None], draws.item], -1)
     # Each query becomes an example with candidates of its own.
-    items = batch.catalogue.items.take(candidates.reshape(size * queries, -1))
-    user, item, auxiliary = _encode(apply, variables, batch, items, key)
+    ids = candidates.reshape(size * queries, -1)
+    user, item, auxiliary = _encode(apply, variables, batch, ids, key)
     scores = apply(variables, _apart(user), item, method="score").reshape(candidates.shape)
     where = (draws.weights > 0) & (draws.item != batch.target[..., None])
     return _Contrast(scores[..., :1], scores[..., 1:], draws.log_q, where, auxiliary)
@@ -160,7 +160,7 @@ def _contrast_shared(
     size, queries = batch.target.shape
     draws = negatives.draw_shared(batch.catalogue, draw_key)
     ids = jnp.concatenate([batch.target.reshape(-1), draws.item])
-    user, item, auxiliary = _encode(apply, variables, batch, batch.catalogue.items.take(ids), key)
+    user, item, auxiliary = _encode(apply, variables, batch, ids, key)
     own = jax.tree.map(lambda x: x[: size * queries, None], item)
     drawn = jax.tree.map(lambda x: x[size * queries :], item)
     target = apply(variables, _apart(user), own, method="score").reshape(size, queries, 1)
@@ -171,13 +171,26 @@ def _contrast_shared(
 
 
 def _encode(
-    apply: Apply, variables: PyTree, batch: Batch, items: Items, key: Key[Array, ""]
+    apply: Apply,
+    variables: PyTree,
+    batch: Batch,
+    ids: Int[Array, "..."] | None,
+    key: Key[Array, ""],
 ) -> tuple[PyTree, PyTree, Float[Array, ""] | None]:
-    """Encode users and items in training mode; the third answer is the sum of what they sowed."""
+    """Encode users and items (None: the catalogue) for training; the third answer sums what was sown.
+
+    More ids than the catalogue has items are gathered after each item was encoded once.
+    """
     user_key, item_key = jax.random.split(key)
+    items = batch.catalogue.items
+    whole = ids is None or ids.size >= items.id.size
     call = partial(apply, variables, mutable=["losses"])
     user, sown_by_user = call(batch, True, method="encode_user", rngs={"dropout": user_key})
-    item, sown_by_item = call(items, True, method="encode_item", rngs={"dropout": item_key})
+    item, sown_by_item = call(
+        items if whole else items.take(ids), True, method="encode_item", rngs={"dropout": item_key}
+    )
+    if whole and ids is not None:
+        item = jax.tree.map(lambda x: jnp.take(x, ids, axis=0), item)
     return user, item, _sum([sown_by_user, sown_by_item])
 
 

@@ -7,7 +7,7 @@ calling it then crosses the two. So a full ranking by the MLP pays no first laye
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,6 @@ from jaxtyping import Array, Float
 from jaxrec.errors import InputError
 
 
-@runtime_checkable
 def dot(
     user: Float[Array, "batch queries dim"],
     item: Float[Array, "n dim"] | Float[Array, "batch n dim"],
@@ -25,9 +24,6 @@ def dot(
     """Multiply every query with every item: shared ones, or the candidates of its example."""
     if item.ndim == 2:
         return jnp.einsum("bqd,nd->bqn", user, item)
-    # For a handful of candidates a fused product and sum is faster than many tiny matrix products.
-    if user.shape[1] * item.shape[1] <= 16:
-        return (user[:, :, None, :] * item[:, None, :, :]).sum(-1)
     return jnp.einsum("bqd,bnd->bqn", user, item)
 
 

@@ -20,9 +20,11 @@ import numpy as np
 from jaxrec.checkpoint import Checkpoints, save_once
 from jaxrec.config import Config
 from jaxrec.data.batches import resident
+from jaxrec.data.describe import headline
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
 from jaxrec.evaluate import Evaluation, make_evaluator
+from jaxrec.metrics.protocol import LOWER_IS_BETTER
 from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
 from jaxrec.run import Run, Say, fitted_on, load_run, make_spec, open_run
 from jaxrec.sharding import make_mesh, replicate
@@ -31,8 +33,6 @@ from jaxrec.tracking.log import Log, Writer
 from jaxrec.train_state import Monitor, TrainState, create, grow
 from jaxrec.train_step import make_train_steps
 from jaxrec.workdir import locked, provenance, read_json, write_arrays, write_json
-
-LOWER_IS_BETTER = ("rmse", "mae", "log_loss")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -65,6 +65,7 @@ def train_and_evaluate(
     workdir = Path(workdir)
     with locked(workdir):
         prepared = open_run(config, workdir, interactions, say)
+        say(headline(prepared))
         if (workdir / "metrics.json").exists():
             say(f"The run in {workdir} is finished; its metrics are given again.")
             return read_json(workdir / "metrics.json")
@@ -169,7 +170,7 @@ def watch(monitor: Monitor, step: int, values: dict[str, float], config: Config)
     """Compare the monitored value with the best so far; without one, the newest is the best."""
     name, best, waited = config.protocol.monitor, float(monitor.best), int(monitor.waited)
     value = values.get(name, best)
-    value = -value if name in values and name in LOWER_IS_BETTER else value
+    value = -value if name in values and name.startswith(LOWER_IS_BETTER) else value
     if name not in values or value > best:
         best, waited = value, 0
     else:

@@ -63,7 +63,7 @@ def test_measures_of_questions():
     catalogue = Catalogue(Items(jnp.arange(4), {}), jnp.asarray(counts), positives(known))
     wanted = {f"{kind}@1": Metric(kind, 1) for kind in ("popularity", "popularity_bias", "gini")}
     lists = np.full((3, 2), 1)
-    found = measures.list_measures(wanted, lists, catalogue, questions, 3)
+    found = measures.list_measures(wanted, lists, catalogue, questions)
     assert set(found) == {"popularity@1", "popularity_bias@1"}
     by_user = dict(zip(questions.user.tolist(), found["popularity_bias@1"].tolist(), strict=True))
     assert by_user == {1: pytest.approx(2 / 1.5), 2: 1, 3: 0}

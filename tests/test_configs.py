@@ -104,7 +104,7 @@ def _popularity(metrics, monitor):
     return evaluator(state).metrics
 
 
-@pytest.mark.parametrize("name", _one_a_model())
+@pytest.mark.parametrize("name", [*_one_a_model()])
 def test_the_loss_falls_and_popularity_is_beaten(name, trained):
     config, workdir, result = trained(name)
     metric = config.protocol.monitor
@@ -118,7 +118,7 @@ def test_the_loss_falls_and_popularity_is_beaten(name, trained):
         assert np.mean(losses[-3:]) < 0.95 * losses[0]
 
 
-@pytest.mark.parametrize("name", _one_a_model())
+@pytest.mark.parametrize("name", [*_one_a_model()])
 def test_a_restored_run_gives_the_same_answers(name, trained):
     config, workdir, result = trained(name)
     run = load_run(workdir, lambda line: None)
@@ -145,7 +145,7 @@ def _losses(config, prepared, mesh, steps=4):
     return losses, state
 
 
-@pytest.mark.parametrize("name", _one_a_model())
+@pytest.mark.parametrize("name", [*_one_a_model()])
 def test_eight_devices_give_the_loss_of_one_with_sharded_tables(name):
     config = shrink(load_config(name))
     if config.objective is None:

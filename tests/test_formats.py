@@ -25,7 +25,7 @@ def test_the_config_knows_the_same_names():
         ("a.ndjson", b"", "jsonl"),
         ("a.inter", b"", "recbole"),
         ("a.txt", b"1 2 3\n", "sequences"),
-        ("a.txt.gz", gzip.compress(b"1 2 3\n"), "sequences"),
+        ("a.txt.gz", gzip.compress(b"1 2 3\n", mtime=0), "sequences"),
         ("a.dat", b"user\titem\n", "tsv"),
         ("a.dat", b"\nuser;item\n", "csv"),
         ("a", b'{"user": 1}\n', "jsonl"),

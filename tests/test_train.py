@@ -13,6 +13,7 @@ from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.config import Config
 from jaxrec.data.batches import Pairs, Sequences
 from jaxrec.data.interactions import Interactions
+from jaxrec.data.normalisation import Normalisation
 from jaxrec.data.prepare import DataConfig
 from jaxrec.data.splits import KFold, LeaveOneOut
 from jaxrec.errors import InputError
@@ -235,3 +236,17 @@ def test_data_too_small_to_split_is_one_sentence(tmp_path):
     config = dataclasses.replace(MF, data=data)
     with pytest.raises(InputError, match="leave-one-out needs users of at least 3 events"):
         train_and_evaluate(config, tmp_path, events(each=2), say=quiet)
+
+
+def test_ratings_are_judged_in_the_units_of_the_source(tmp_path):
+    data = events()
+    data.value[:] = 100 + 20 * (data.item % 2)
+    config = dataclasses.replace(
+        with_train(epochs=1),
+        data=dataclasses.replace(MF.data, normalisation=Normalisation("z_score")),
+        objective=SquaredError(),
+        optimizer=Adam(learning_rate=1e-9),
+        protocol=Protocol(metrics=("rmse",), monitor="rmse", resamples=0),
+    )
+    result = train_and_evaluate(config, tmp_path, data, say=quiet)
+    assert result["test"]["rmse"] == pytest.approx(10, abs=1), "that of the mean, which is 110"

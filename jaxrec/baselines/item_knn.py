@@ -25,13 +25,13 @@ from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
 
-ENTRIES_AT_ONCE = 2**23
+ENTRIES_AT_ONCE = 2**22
 """Similarities computed at once while fitting."""
 BYTES_PER_ENTRY = 32
 """Peak memory of a similarity while it is fitted: row, column and value, and their transpose."""
 DENSE_SPEEDUP = 500
 """Multiplications of a matrix product in the time of one scattered addition (on a CPU)."""
-ENTRIES_PER_STEP = 2**12
+ENTRIES_PER_STEP = 2**14
 """Weights added to the scores in one step of the loop."""
 
 

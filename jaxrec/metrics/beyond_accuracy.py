@@ -129,11 +129,10 @@ def list_measures(
     recommended: np.ndarray,
     catalogue: Catalogue,
     questions: Questions,
-    num_users: int,
 ) -> dict[str, np.ndarray]:
     """Give each list's value of the wanted metrics that lists have one by one."""
     events, sets = np.asarray(catalogue.counts), catalogue.positives
-    num_items = len(events) - 1
+    num_items, num_users = len(events) - 1, sets.indptr.shape[0] - 2
 
     def known_by() -> np.ndarray:
         return np.bincount(np.asarray(sets.indices), minlength=num_items + 1)

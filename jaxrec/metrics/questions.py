@@ -62,6 +62,14 @@ def ask(known: Interactions, targets: Interactions, protocol: Protocol, seed: in
     return questions.take(chosen[np.lexsort((chosen, -known_of, -targets_of))])
 
 
+def known_in(questions: Questions, events: Interactions) -> Questions:
+    """Ask the same with only `events` known."""
+    csr = histories(events)
+    indptr, items = np.asarray(csr.indptr, np.int64), np.asarray(csr.indices, np.int32)
+    start, stop = indptr[questions.user], indptr[questions.user + 1]
+    return dataclasses.replace(questions, start=start, stop=stop, items=items)
+
+
 def spans(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """List start, start + 1, … of each span, count of them, one span after the other."""
     ends = np.cumsum(counts)

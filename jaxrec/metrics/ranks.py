@@ -10,11 +10,13 @@ lies below everything, a NaN below all numbers, and -inf stays a score like othe
 ranks last.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrec.metrics.protocol import Ties
+from jaxrec.metrics.protocol import Metric, Protocol, Ties
 
 MASKED = -(2**31)
 """The order key of what is no candidate."""
@@ -156,6 +158,20 @@ def auc_of(
     number = where.sum(1).astype(jnp.float32)
     behind = jnp.sum(jnp.where(where, ranks, 0), 1) - number * (number + 1) / 2
     return jnp.where(number * others > 0, 1 - _divide(behind, number * others), 0)
+
+
+def formula(metric: Metric, protocol: Protocol) -> Callable[[Array, Array, Array], Array]:
+    """Find a metric's formula over (ranks, where, number of other candidates)."""
+    k, capped = metric.k or 0, protocol.recall == "capped"
+    return {
+        "ndcg": lambda ranks, where, number: ndcg_at(ranks, where, k, protocol.ideal),
+        "recall": lambda ranks, where, number: recall_at(ranks, where, k, capped),
+        "hit_rate": lambda ranks, where, number: hit_rate_at(ranks, where, k),
+        "precision": lambda ranks, where, number: precision_at(ranks, where, k),
+        "mrr": lambda ranks, where, number: mrr_at(ranks, where, k),
+        "map": lambda ranks, where, number: map_at(ranks, where, k, capped),
+        "auc": auc_of,
+    }[metric.kind]
 
 
 def _hits(
