@@ -24,5 +24,5 @@ def get_config() -> Config:
         objective=BinaryCrossEntropy(negatives=Uniform(4)),
         batches=Pairs(batch_size=1024),
         optimizer=Adam(learning_rate=1e-3),
-        train=TrainConfig(epochs=30, patience=3),
+        train=TrainConfig(epochs=40, patience=8),
     )

@@ -177,19 +177,22 @@ def _encode(
     ids: Int[Array, "..."] | None,
     key: Key[Array, ""],
 ) -> tuple[PyTree, PyTree, Float[Array, ""] | None]:
-    """Encode users and items (None: the catalogue) for training; the third answer sums what was sown.
+    """Encode users and items (None: the catalogue) for training; thirdly, sum what they sowed.
 
-    More ids than the catalogue has items are gathered after each item was encoded once.
+    With far more ids than the catalogue has items, each item is encoded once, and then gathered.
     """
     user_key, item_key = jax.random.split(key)
     items = batch.catalogue.items
-    whole = ids is None or ids.size >= items.id.size
+    chosen = None if ids is None or ids.size >= 2 * items.id.size else ids
     call = partial(apply, variables, mutable=["losses"])
     user, sown_by_user = call(batch, True, method="encode_user", rngs={"dropout": user_key})
     item, sown_by_item = call(
-        items if whole else items.take(ids), True, method="encode_item", rngs={"dropout": item_key}
+        items if chosen is None else items.take(chosen),
+        True,
+        method="encode_item",
+        rngs={"dropout": item_key},
     )
-    if whole and ids is not None:
+    if chosen is None and ids is not None:
         item = jax.tree.map(lambda x: jnp.take(x, ids, axis=0), item)
     return user, item, _sum([sown_by_user, sown_by_item])
 

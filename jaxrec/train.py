@@ -7,6 +7,7 @@ config.json, dataset/ (the split in rows, and the raw ids behind them), checkpoi
 
 import contextlib
 import dataclasses
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -129,7 +130,7 @@ def train_model(
 
     with Checkpoints(directory / "checkpoints") as checkpoints, terminable() as asked_to_stop:
         resumed = checkpoints.restore_latest(state, say)
-        state = resumed or (state if start is None else warm_start(state, start, events))
+        state = resumed or (state if start is None else warm_start(state, start, prepared))
         step = int(state.step)
         log = Log(directory, step, total, batches.examples_per_epoch / per_epoch, trackers)
         with contextlib.closing(log):
@@ -209,15 +210,24 @@ def evaluate_part(
     return evaluator(fitted.variables)
 
 
-def warm_start(state: TrainState, start: Run, events: Interactions) -> TrainState:
-    """Take over another run's parameters: tables by raw id; new users and items start afresh."""
-    old = start.prepared.split.train
+def warm_start(state: TrainState, start: Run, prepared: Prepared) -> TrainState:
+    """Take over another run's parameters; tables row by row, by raw id or category.
 
-    def rows(new: Any, before: Any) -> np.ndarray:
-        return np.concatenate([np.zeros(1, np.int32), before.rows(new.ids)])
-
-    mapped = {"user": rows(events.users, old.users), "item": rows(events.items, old.items)}
-    params = grow(state.params, start.variables["params"], mapped)
+    What the other run did not know starts afresh.
+    """
+    rows: dict[str, np.ndarray] = {}
+    for entity in ("user", "item"):
+        new, old = (
+            getattr(x.dataset.interactions, f"{entity}s") for x in (prepared, start.prepared)
+        )
+        rows[rf"(^|/){entity}_[^/]*/embedding$"] = np.append(np.int32(0), old.rows(new.ids))
+        before = {x.spec.name: x for x in getattr(start.prepared, f"{entity}_encodings")}
+        for encoding in getattr(prepared, f"{entity}_encodings"):
+            name = encoding.spec.name
+            if name in before:
+                table = rf"{entity}.*_{re.escape(name)}/embedding$"
+                rows[table] = encoding.codes_in(before[name])
+    params = grow(state.params, start.variables["params"], rows)
     ema = None if state.ema is None else jax.tree.map(jnp.copy, params)
     return dataclasses.replace(state, params=params, ema=ema)
 

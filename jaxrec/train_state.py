@@ -72,9 +72,9 @@ def create(
 def grow(params: PyTree, old: PyTree, rows: dict[str, np.ndarray]) -> PyTree:
     """Start `params` from another run's `old`: same-named arrays are taken over, tables row by row.
 
-    rows: by entity ("user", "item"), for each row of the new table the old run's row, or 0 where
-    the old run did not know it; such a row keeps its new initial values. A table is an embedding
-    whose path names the entity. Arrays of another shape keep their initial values.
+    rows: by a regular expression searched in a table's path, for each row of the new table the old
+    run's row, or 0 where the old run did not know it; such a row keeps its new initial values, as
+    do arrays of another shape that are no tables.
     """
     old_flat = traverse_util.flatten_dict(old, sep="/")
 
@@ -82,10 +82,10 @@ def grow(params: PyTree, old: PyTree, rows: dict[str, np.ndarray]) -> PyTree:
         if path not in old_flat:
             return new
         source = np.asarray(old_flat[path])
-        entity = next((e for e in rows if re.search(rf"(^|/){e}_[^/]*/embedding$", path)), None)
-        if entity is not None and source.shape[1:] == new.shape[1:]:
-            taken, known = np.array(new), np.flatnonzero(rows[entity])
-            taken[known] = source[rows[entity][known]]
+        mapped = next((rows[pattern] for pattern in rows if re.search(pattern, path)), None)
+        if mapped is not None and source.shape[1:] == new.shape[1:]:
+            taken, known = np.array(new), np.flatnonzero(mapped)
+            taken[known] = source[mapped[known]]
             return jax.device_put(taken, new.sharding)
         return jax.device_put(source, new.sharding) if source.shape == new.shape else new
 

@@ -8,16 +8,18 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from flax.traverse_util import flatten_dict
 
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.config import Config
 from jaxrec.data.batches import Pairs, Sequences
-from jaxrec.data.interactions import Interactions
+from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.normalisation import Normalisation
 from jaxrec.data.prepare import DataConfig
 from jaxrec.data.splits import KFold, LeaveOneOut
 from jaxrec.errors import InputError
 from jaxrec.metrics.protocol import Protocol
+from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.objectives import Bpr, FullSoftmax, SquaredError
@@ -207,7 +209,7 @@ def test_init_from_keeps_what_the_old_run_knew(tmp_path):
 def test_grow_leaves_new_rows_as_they_were_initialised():
     new = {"item_vector": {"embedding": jnp.zeros((5, 2))}, "out": {"kernel": jnp.zeros((2, 2))}}
     old = {"item_vector": {"embedding": jnp.ones((3, 2))}, "out": {"kernel": jnp.ones((2, 2))}}
-    grown = grow(new, old, {"item": np.array([0, 2, 0, 1]), "user": np.array([0])})
+    grown = grow(new, old, {"(^|/)item_": np.array([0, 2, 0, 1]), "user": np.array([0])})
     expected = [[0, 0], [1, 1], [0, 0], [1, 1], [0, 0]]
     np.testing.assert_array_equal(grown["item_vector"]["embedding"], expected)
     np.testing.assert_array_equal(grown["out"]["kernel"], np.ones((2, 2)))
@@ -250,3 +252,26 @@ def test_ratings_are_judged_in_the_units_of_the_source(tmp_path):
     )
     result = train_and_evaluate(config, tmp_path, data, say=quiet)
     assert result["test"]["rmse"] == pytest.approx(10, abs=1), "that of the mean, which is 110"
+
+
+def test_init_from_finds_categories_by_value(tmp_path):
+    def dataset(kinds):
+        data = events()
+        table = pd.DataFrame({"kind": [kinds[i % len(kinds)] for i in range(len(data.items))]})
+        return Dataset("kinds", data, item_table=table)
+
+    config = dataclasses.replace(
+        with_train(epochs=1),
+        model=DeepRecConfig(embed_dim=4, feature_dim=4, hidden_dims=(4,)),
+        optimizer=Adam(learning_rate=1e-8),
+    )
+    train_and_evaluate(config, tmp_path / "old", dataset(["b", "c"]), say=quiet)
+    more, other = dataset(["a", "b", "c"]), dataclasses.replace(config, seed=1)
+    train_and_evaluate(other, tmp_path / "new", more, init_from=tmp_path / "old", say=quiet)
+    params = [load_run(tmp_path / name, quiet).variables["params"] for name in ("old", "new")]
+    before, after = (
+        next(x for path, x in flatten_dict(tree, sep="/").items() if "kind" in path)
+        for tree in params
+    )
+    np.testing.assert_allclose(after[3:5], before[2:4], atol=1e-5)
+    assert abs(np.asarray(after[2]) - np.asarray(before[2])).max() > 1e-3

@@ -38,6 +38,12 @@ class Encoding:
     length: int = 0
     """Values kept of one entity, for multi_categorical and tokens."""
 
+    def codes_in(self, other: "Encoding") -> np.ndarray:
+        """Give for each code here the same category's code there; 0 where it has none."""
+        codes = {value: code for code, value in enumerate(other.vocabulary, FIRST)}
+        known = [codes.get(value, MISSING) for value in self.vocabulary]
+        return np.array([MISSING, UNSEEN, *known], np.int32)
+
 
 def fit_features(
     table: pd.DataFrame | None, train_rows: np.ndarray, columns: Sequence[str] | None = None
