@@ -25,5 +25,5 @@ def get_config() -> Config:
         objective=FullSoftmax(),
         batches=PackedSequences(batch_size=32, length=100),
         optimizer=Adam(learning_rate=1e-3),
-        train=TrainConfig(epochs=100, patience=20),
+        train=TrainConfig(epochs=60, patience=20),
     )

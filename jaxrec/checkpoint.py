@@ -36,7 +36,10 @@ class Checkpoints:
             [checkpoint_managers.LatestN(keep), self._best]
         )
         options = ocp.CheckpointManagerOptions(preservation_policy=policy)
-        self._manager = ocp.CheckpointManager(self._directory, options=options)
+        # Without a handler, Orbax would guess the layout of all steps from the newest folder.
+        self._manager = ocp.CheckpointManager(
+            self._directory, options=options, item_handlers=ocp.StandardCheckpointHandler()
+        )
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -69,20 +72,31 @@ class Checkpoints:
         return self._restore(steps, like, say)
 
     def _restore(self, steps: list[int], like: TrainState, say: Say) -> TrainState | None:
-        """Take the first step that can be read; one that cannot is reported and moved aside."""
-        target = jax.tree.map(_abstract, like)
+        """Take the first step that can be read; those before it in the list are moved aside.
+
+        Nothing is moved where none can be read: then it may not be the checkpoints' fault.
+        """
+        target, damaged = jax.tree.map(_abstract, like), []
         for step in steps:
             try:
                 state = self._manager.restore(step, args=ocp.args.StandardRestore(target))
             except Exception as error:
-                aside = self._directory.with_name(f"damaged-{step}")
-                shutil.rmtree(aside, ignore_errors=True)
-                (self._directory / str(step)).rename(aside)
-                self._manager.reload()
-                say(f"Checkpoint {step} is damaged ({_short(error)}); it was moved to {aside}.")
+                damaged.append((step, _short(error)))
                 continue
+            for bad, why in damaged:
+                aside = self._directory.with_name(f"damaged-{bad}")
+                shutil.rmtree(aside, ignore_errors=True)
+                (self._directory / str(bad)).rename(aside)
+                say(f"Checkpoint {bad} is damaged ({why}); it was moved to {aside}.")
+            if damaged:
+                self._manager.reload()
             self._best.step = int(state.monitor.step)
             return state
+        if damaged:
+            raise InputError(
+                f"No checkpoint in {self._directory} can be read ({damaged[0][1]}); "
+                "train into a fresh --workdir."
+            )
         return None
 
 
@@ -108,6 +122,11 @@ def restore(directory: Path, step: int | None, say: Say) -> PyTree:
                 say(f"Checkpoint {step} cannot be read; step {tried} of {directory} answers.")
             return tree
     raise InputError(f"{directory} holds no readable checkpoint; run jaxrec train again.")
+
+
+def readable(directory: Path) -> bool:
+    """Tell whether a folder holds a checkpoint that is whole, as far as its names tell."""
+    return any(directory.glob("[0-9]*/default/_METADATA"))
 
 
 def save_once(directory: Path, tree: PyTree) -> None:

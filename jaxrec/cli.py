@@ -40,6 +40,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        print(
+            f"A file cannot be read or written{where}: {error.strerror or error}; mend that, "
+            "then give the same command again.",
+            file=sys.stderr,
+        )
+        return 2
     return 0
 
 

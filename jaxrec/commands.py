@@ -121,8 +121,9 @@ def _items(given: str | None) -> list[str] | None:
     if given is None:
         return None
     try:
-        path = Path(given)
-        text = path.read_text() if path.is_file() else given.replace(",", "\n")
+        # A long list of ids is no path: the name would be too long to ask for.
+        is_file = len(given) < 256 and Path(given).is_file()
+        text = Path(given).read_text() if is_file else given.replace(",", "\n")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{given} is no text file with one item id a line.") from None
     return [line.strip() for line in text.splitlines() if line.strip()]

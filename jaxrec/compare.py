@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,8 +235,13 @@ def _per_user(members: Sequence[Path]) -> dict[str, np.ndarray]:
         return {}
     arrays = []
     for path in paths:
-        with np.load(path) as file:
-            arrays.append(dict(file))
+        try:
+            with np.load(path) as file:
+                arrays.append(dict(file))
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError(
+                f"{path} is damaged; run jaxrec evaluate {path.parent} to make it again."
+            ) from error
     first = arrays[0]
     if not all(np.array_equal(first["users"], one["users"]) for one in arrays):
         return {}

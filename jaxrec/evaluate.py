@@ -25,7 +25,7 @@ from jaxrec.errors import InputError
 from jaxrec.metrics.beyond_accuracy import exposure_measures, list_measures
 from jaxrec.metrics.bootstrap import intervals, linearised
 from jaxrec.metrics.candidates import draw
-from jaxrec.metrics.chunks import Chunk, chunks
+from jaxrec.metrics.chunks import Chunk, chunks, mark, mask_of
 from jaxrec.metrics.predictions import Predictions, prediction_measures
 from jaxrec.metrics.protocol import BEYOND_ACCURACY, RANKING, Metric, Protocol, parse_metric
 from jaxrec.metrics.questions import Questions, ask, known_in
@@ -184,7 +184,7 @@ def _plan(
         length = max(longest(data.histories), grown)
     shown_k = max([metric.k or 0 for metric in shown.values()], default=0)
     # What only the host reads must not make another compilation.
-    on_device = dataclasses.replace(protocol, metrics=(), resamples=0)
+    on_device = dataclasses.replace(protocol, metrics=(protocol.monitor,), resamples=0)
     rules = _Rules(on_device, tuple(ranked.items()), shown_k, length)
     asked = questions.user if ranked or shown else questions.user[:0]
     users = np.union1d(asked, targets.user) if valued else np.unique(asked)
@@ -270,9 +270,9 @@ def _ask_chunk(
     protocol = rules.protocol
     batch = _batch(data, items, chunk, rules.length)
     width = data.catalogue.counts.shape[0]
-    known = _mask(chunk.seen, chunk.user.shape[0], width)
+    known = mask_of(chunk.seen, chunk.user.shape[0], width)
     seen = known if protocol.seen == "exclude" else jnp.zeros_like(known)
-    blocked = _mark(seen, chunk.targets).at[:, 0].set(True)
+    blocked = mark(seen, chunk.targets).at[:, 0].set(True)
     keys = jax.vmap(lambda number: jax.random.fold_in(key, number))(chunk.number)
     tie_keys, sample_keys = jnp.moveaxis(jax.vmap(jax.random.split)(keys), 1, 0)
     recommended = jnp.zeros((chunk.user.shape[0], 0), jnp.int32)
@@ -323,20 +323,9 @@ def _draw(
     protocol: Protocol,
 ) -> Int[Array, "questions candidates"]:
     weights = counts if protocol.candidates == "popularity" else jnp.ones_like(counts)
-    avoided = _mask(chunk.avoided, chunk.user.shape[0], counts.shape[0])
-    allowed = ~_mark(avoided, chunk.targets)
+    avoided = mask_of(chunk.avoided, chunk.user.shape[0], counts.shape[0])
+    allowed = ~mark(avoided, chunk.targets)
     return draw(keys, weights, allowed, protocol.num_candidates, protocol.replacement)
-
-
-def _mask(places: Int[Array, "places"], rows: int, width: int) -> Bool[Array, "rows width"]:
-    flat = jnp.zeros(rows * width, bool).at[places].set(True, mode="drop")
-    return flat.reshape(rows, width)
-
-
-def _mark(
-    mask: Bool[Array, "questions width"], columns: Int[Array, "questions n"]
-) -> Bool[Array, "questions width"]:
-    return mask.at[jnp.arange(mask.shape[0])[:, None], columns].set(True)
 
 
 def _split_off(

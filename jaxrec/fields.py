@@ -13,9 +13,10 @@ from jaxrec.errors import InputError
 RANGES = (
     (r"(\w+_)?(dims?|ratio|num|batch_size|chunk|epochs|k)|num_\w+|length", "of at least 1"),
     (
-        r"(\w+_)?(fraction|share|decay|power|norm|seed)|(warmup|history|max)_\w+|min_(?!value)\w+",
+        r"(\w+_)?(fraction|share|decay|power|norm)|(warmup|history|max)_\w+|min_(?!value)\w+",
         "of at least 0",
     ),
+    (r"(\w+_)?seed", "of at least 0 and below 2**32"),
     (r"(\w+_)?(dropout|momentum)|b1|b2", "of at least 0 and below 1"),
     (r"(\w+_)?(learning_rate|scale|temperature|eps)", "above 0"),
 )
@@ -27,6 +28,7 @@ _TESTS: dict[str, Callable[[int | float], bool]] = {
     "of at least 1": lambda number: number >= 1,
     "of at least 0": lambda number: number >= 0,
     "of at least 0 and below 1": lambda number: 0 <= number < 1,
+    "of at least 0 and below 2**32": lambda number: 0 <= number < 2**32,
     "above 0": lambda number: number > 0,
 }
 

@@ -81,6 +81,7 @@ class Recommender:
         """
         if (users is None) == (history is None):
             raise InputError("give either users or a history to recommend for.")
+        _check(k, fallback)
         allowed = self._allowed(allow, deny)
         if history is not None:
             return [self._from_history(history, k, exclude_seen, allowed, fallback)]
@@ -98,6 +99,7 @@ class Recommender:
         fallback: Literal["popularity"] | None = None,
     ) -> Iterator[tuple[Any, list[Recommendation]]]:
         """Like `recommend`, one (user, items) at a time, chunk by chunk; all users where None."""
+        _check(k, fallback)
         allowed = self._allowed(allow, deny)
         asked = self.users.ids.tolist() if users is None else users
         return self._stream(asked, k, exclude_seen, allowed, fallback)
@@ -110,6 +112,7 @@ class Recommender:
         allowed: np.ndarray,
         fallback: str | None,
     ) -> Iterator[tuple[Any, list[Recommendation]]]:
+        users = _listed(users)
         rows = self.users.rows(np.asarray(users))
         if not rows.all() and fallback is None:
             raise InputError(
@@ -138,7 +141,9 @@ class Recommender:
         allowed: np.ndarray,
         fallback: str | None,
     ) -> list[Recommendation]:
-        rows = self._known_items(history, "history")
+        rows = self._known_items(history, "history", needed=fallback is None)
+        if not len(rows):
+            return self._popular(allowed, k)
         if exclude_seen:
             allowed = allowed.copy()
             allowed[rows] = False
@@ -188,14 +193,15 @@ class Recommender:
         if allow is not None:
             allowed[self._known_items(allow, "allow-list")] = True
         if deny is not None:
-            allowed[self._known_items(deny, "deny-list")] = False
+            allowed[self._known_items(deny, "deny-list", needed=False)] = False
         allowed[0] = False
         return allowed
 
-    def _known_items(self, raw: Sequence[Any], name: str) -> np.ndarray:
-        """Look items up; unknown ones are named and left out, unless none is known."""
+    def _known_items(self, raw: Sequence[Any], name: str, needed: bool = True) -> np.ndarray:
+        """Look items up; unknown ones are named and left out, unless none is known but needed."""
+        raw = _listed(raw)
         rows = self.items.rows(np.asarray(raw)) if len(raw) else np.zeros(0, np.int32)
-        if not len(rows) or not rows.any():
+        if needed and not rows.any():
             shown = ", ".join(map(str, raw[:3])) or "nothing"
             raise InputError(f"no item of the {name} ({shown}) is in the data of this run.")
         unknown = [str(item) for item, row in zip(raw, rows, strict=True) if not row]
@@ -207,6 +213,18 @@ class Recommender:
     def _history_length(self) -> int:
         length = self.run.scorer.history_length
         return max(longest(self.resident.histories), 1) if length is None else length
+
+
+def _check(k: Any, fallback: Any) -> None:
+    if not isinstance(k, int) or k < 1:
+        raise InputError(f"k is {k!r}; give a whole number of at least 1.")
+    if fallback not in (None, "popularity"):
+        raise InputError(f"fallback is {fallback!r}; give 'popularity' or None.")
+
+
+def _listed(ids: Any) -> list[Any]:
+    """Take one id, or any collection of them, as a list."""
+    return [ids] if isinstance(ids, str | int) else list(ids)
 
 
 def known_events(run: Run) -> Interactions:

@@ -30,6 +30,8 @@ def train(config: Config, workdir: str | Path, *, seeds: int = 1, **options: Any
         return train_and_evaluate(config, workdir, **options)
     workdir = Path(workdir)
     with locked(workdir):
+        if (workdir / "dataset").exists():
+            raise InputError(f"{workdir} holds a single run; give another --workdir.")
         saved, given = workdir / "config.json", configs.to_json(config)
         if saved.exists() and read_json(saved) != given:
             raise InputError(f"{workdir} holds a run of another config; give another --workdir.")

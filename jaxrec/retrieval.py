@@ -13,6 +13,7 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
+from jaxrec.errors import InputError
 from jaxrec.typing import Batch, Catalogue
 
 ROWS_AT_ONCE = 2**16
@@ -119,6 +120,11 @@ class BaselineScorer:
         return variables.scores(batch, items)
 
     def predict(self, variables: PyTree, batch: Batch) -> Float[Array, "batch"]:
+        if not hasattr(variables, "predict"):
+            raise InputError(
+                f"{type(self.config).__name__} ranks items and predicts no values; leave rmse, mae "
+                "and log_loss out of --protocol.metrics."
+            )
         return variables.predict(batch)
 
 

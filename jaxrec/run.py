@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxrec import checkpoint
 from jaxrec import config as configs
+from jaxrec.checkpoint import readable
 from jaxrec.config import Config
 from jaxrec.data import store
 from jaxrec.data.batches import Resident, resident
@@ -42,22 +43,38 @@ def open_run(
 
     Raises InputError if the folder holds the run of another config.
     """
-    path = workdir / "config.json"
-    if path.exists():
-        changed = _difference(read_json(path), configs.to_json(config))
-        if changed:
-            raise InputError(
-                f"{workdir} holds a run of another config ({changed}); give another --workdir."
-            )
-        return store.load(workdir / "dataset")
+    path, given = workdir / "config.json", configs.to_json(config)
+    if any(workdir.glob("seed-*")) or any(workdir.glob("fold-*")):
+        raise InputError(f"{workdir} holds several runs; give another --workdir.")
+    trained = (workdir / "metrics.json").exists() or readable(workdir / "checkpoints")
+    changed = _difference(read_json(path), given) if path.exists() else "its config.json is gone"
+    if trained and changed:
+        raise InputError(
+            f"{workdir} holds a run of another config ({changed}); give another --workdir."
+        )
+    if not changed:
+        try:
+            return store.load(workdir / "dataset")
+        except InputError as error:
+            say(f"{error}: it is prepared again.")
     if dataset is None:
         dataset = load(config.data, say)
     elif isinstance(dataset, Interactions):
         dataset = Dataset("interactions", dataset)
+    elif not isinstance(dataset, Dataset):
+        raise InputError(
+            f"interactions is a {type(dataset).__name__}; make it with Interactions.from_frame."
+        )
     prepared = prepare(dataset, config.data, config.seed)
     store.save(prepared, workdir / "dataset")
-    write_json(path, configs.to_json(config))
+    write_json(path, given)
     return prepared
+
+
+def answers(workdir: Path) -> bool:
+    """Tell whether a finished run's checkpoint is still there."""
+    kept = read_json(workdir / "metrics.json").get("checkpoint")
+    return isinstance(kept, dict) and readable(workdir / str(kept.get("directory")))
 
 
 def load_run(workdir: Path, say: Say) -> Run:
@@ -68,8 +85,10 @@ def load_run(workdir: Path, say: Say) -> Run:
             f"The run in {workdir} is not finished; give its jaxrec train command once more."
         )
     metrics = read_json(workdir / "metrics.json")
-    if "checkpoint" not in metrics:
+    if "runs" in metrics:
         raise InputError(f"{workdir} holds several runs; name one of the folders in it.")
+    if not isinstance(metrics.get("checkpoint"), dict):
+        raise InputError(f"{workdir / 'metrics.json'} is damaged; train into a fresh --workdir.")
     prepared = store.load(workdir / "dataset")
     events = fitted_on(prepared, config.protocol.fit_on)
     kept = metrics["checkpoint"]

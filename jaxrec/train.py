@@ -24,10 +24,11 @@ from jaxrec.data.batches import resident
 from jaxrec.data.describe import headline
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
+from jaxrec.errors import InputError
 from jaxrec.evaluate import Evaluation, make_evaluator
 from jaxrec.metrics.protocol import LOWER_IS_BETTER
 from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
-from jaxrec.run import Run, Say, fitted_on, load_run, make_spec, open_run
+from jaxrec.run import Run, Say, answers, fitted_on, load_run, make_spec, open_run
 from jaxrec.sharding import make_mesh, replicate
 from jaxrec.tracking import jsonl
 from jaxrec.tracking.log import Log, Writer
@@ -67,10 +68,12 @@ def train_and_evaluate(
     with locked(workdir):
         prepared = open_run(config, workdir, interactions, say)
         say(headline(prepared))
-        if (workdir / "metrics.json").exists():
+        if (workdir / "metrics.json").exists() and answers(workdir):
             say(f"The run in {workdir} is finished; its metrics are given again.")
             return read_json(workdir / "metrics.json")
         began = time.monotonic()
+        if init_from is not None and config.objective is None:
+            raise InputError("A baseline is fitted anew and starts from nothing; drop --init-from.")
         start = None if init_from is None else load_run(Path(init_from), say)
 
         def fit(events: Interactions, directory: Path, epochs: float | None = None) -> Fitted:

@@ -1,5 +1,7 @@
 """What training knows between two steps: arrays only, all of them checkpointed."""
 
+import math
+import os
 import re
 from typing import Any, no_type_check
 
@@ -12,7 +14,8 @@ from flax import struct, traverse_util
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
 from jaxrec.data.batches import Batches
-from jaxrec.sharding import born_sharded
+from jaxrec.errors import InputError
+from jaxrec.sharding import born_sharded, shardings
 
 
 @struct.dataclass
@@ -66,7 +69,23 @@ def create(
             monitor=Monitor(jnp.float32(-jnp.inf), jnp.int32(0), jnp.int32(0)),
         )
 
+    check_memory(jax.eval_shape(init, key, batches.data), mesh)
     return born_sharded(init, mesh, key, batches.data)
+
+
+def check_memory(state: PyTree, mesh: jax.sharding.Mesh) -> None:
+    """Refuse a state that no device of the mesh can hold, before anything is allocated."""
+    placed = zip(jax.tree.leaves(state), jax.tree.leaves(shardings(state, mesh)), strict=True)
+    needed = sum(math.prod(s.shard_shape(x.shape)) * x.dtype.itemsize for x, s in placed)
+    limits = mesh.devices.flat[0].memory_stats() or {}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    available = limits.get("bytes_limit", memory)
+    if needed > available:
+        raise InputError(
+            f"Parameters and optimizer state take {needed / 2**30:,.1f} GiB, and the device has "
+            f"{available / 2**30:,.1f}; make --model.embed-dim smaller, or shard the tables over "
+            "more devices with --train.model-parallel."
+        )
 
 
 def grow(params: PyTree, old: PyTree, rows: dict[str, np.ndarray]) -> PyTree:

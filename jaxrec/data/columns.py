@@ -47,6 +47,10 @@ def guess_columns(
             raise InputError(
                 f"there is no column {name!r} for the {role}; the columns are {_listed(names)}"
             )
+    for role, name in found.items():
+        other = next(x for x in found if found[x] == name)
+        if other != role:
+            raise InputError(f"the column {name!r} cannot be both the {other} and the {role}")
     free = {_plain(name): name for name in reversed(names) if name not in found.values()}
     for role in NAMES:
         candidates = [free[plain] for plain in NAMES[role].split() if plain in free]

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Any, no_type_check
 
+import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Int
+from jaxtyping import Array, Bool, Int
 
 from jaxrec.metrics.questions import Questions, spans
 
@@ -91,3 +92,16 @@ def _places(
         items = questions.items[spans(starts, stops - starts)]
         places[: len(row)] = row * width + items
     return places
+
+
+def mask_of(places: Int[Array, "places"], rows: int, width: int) -> Bool[Array, "rows width"]:
+    """Spread flat places into a mask; those beyond its end are dropped."""
+    flat = jnp.zeros(rows * width, bool).at[places].set(True, mode="drop")
+    return flat.reshape(rows, width)
+
+
+def mark(
+    mask: Bool[Array, "questions width"], columns: Int[Array, "questions n"]
+) -> Bool[Array, "questions width"]:
+    """Add each row's columns to a mask."""
+    return mask.at[jnp.arange(mask.shape[0])[:, None], columns].set(True)

@@ -89,6 +89,8 @@ class Protocol:
     """Bootstrap resamples; 0 gives no intervals."""
 
     def __post_init__(self) -> None:
+        if not self.metrics:
+            raise InputError("protocol.metrics is empty; name at least one, such as ndcg@10")
         for name in (*self.metrics, self.monitor):
             parse_metric(name)
         if not 0 < self.confidence < 1:
