@@ -3,7 +3,9 @@
 Command:  jaxrec train ml100k_mf
           jaxrec train ml100k_mf --data.format csv --data.path FILE
 Time:     under 20 seconds on two CPU cores.
-Expected: test NDCG@10 above popularity's .043.
+Expected: test NDCG@10 .068 (seed 0), fitted on train, chosen on validation.
+Tuned:    on validation NDCG@10, seed 0: 5 trials of loss (BPR with 1 or 4 negatives, softmax),
+          learning rate (1e-3, 3e-3) and weight decay (1e-3 to 1).
 Paper:    Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
 """
 

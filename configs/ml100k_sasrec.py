@@ -2,7 +2,9 @@
 
 Command:  jaxrec train ml100k_sasrec
 Time:     about 2 minutes on two CPU cores.
-Expected: test NDCG@10 .090 or more over three seeds, fitted on train and chosen on validation.
+Expected: test NDCG@10 .101 ± .007 (seeds 0, 1, 2), fitted on train, chosen on validation.
+Tuned:    on validation NDCG@10, seed 0, 4 trials: 64 rows unpacked; 32 packed; the same at learning
+          rate 2e-3 with dropout .4; the same with 2 heads and MLP ratio 2.
 Paper:    Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018; with the full
           softmax of Klenitskiy and Vasilev, RecSys 2023.
 """

@@ -103,3 +103,22 @@ def test_saving_once_replaces(tmp_path):
     save_once(tmp_path / "c", {"a": jnp.zeros(3)})
     save_once(tmp_path / "c", {"a": jnp.ones(3)})
     np.testing.assert_array_equal(restore(tmp_path / "c", 0, print)["a"], np.ones(3))
+
+
+def test_an_empty_newest_step_does_not_cost_the_others(tmp_path):
+    _save(tmp_path / "c", [1, 2])
+    (tmp_path / "c" / "99").mkdir()
+    with Checkpoints(tmp_path / "c") as checkpoints:
+        assert int(checkpoints.restore_latest(_state(0), lambda line: None).step) == 2
+    assert _steps(tmp_path / "c") == [1, 2]
+
+
+def test_where_none_can_be_read_nothing_is_moved(tmp_path):
+    _save(tmp_path / "c", [1, 2])
+    other = _state(0).replace(params={"another": jnp.zeros(3)})
+    with (
+        Checkpoints(tmp_path / "c") as checkpoints,
+        pytest.raises(InputError, match=r"No checkpoint in .* can be read"),
+    ):
+        checkpoints.restore_latest(other, print)
+    assert _steps(tmp_path / "c") == [1, 2]

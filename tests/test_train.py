@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import jax.numpy as jnp
@@ -275,3 +276,25 @@ def test_init_from_finds_categories_by_value(tmp_path):
     )
     np.testing.assert_allclose(after[3:5], before[2:4], atol=1e-5)
     assert abs(np.asarray(after[2]) - np.asarray(before[2])).max() > 1e-3
+
+
+def test_a_finished_run_without_its_checkpoint_is_trained_again(tmp_path):
+    first = train_and_evaluate(MF, tmp_path, events(), say=quiet)
+    shutil.rmtree(tmp_path / "checkpoints")
+    assert train_and_evaluate(MF, tmp_path, events(), say=quiet)["test"] == first["test"]
+    assert load_run(tmp_path, quiet).metrics["test"] == first["test"]
+
+
+def test_one_folder_holds_one_run_or_several(tmp_path):
+    train_and_evaluate(MF, tmp_path / "one", events(), say=quiet)
+    with pytest.raises(InputError, match="holds a single run"):
+        train(MF, tmp_path / "one", seeds=2, interactions=events(), say=quiet)
+    (tmp_path / "many" / "seed-0").mkdir(parents=True)
+    with pytest.raises(InputError, match="holds several runs"):
+        train_and_evaluate(MF, tmp_path / "many", events(), say=quiet)
+
+
+def test_a_state_beyond_the_memory_is_refused_with_its_size(tmp_path):
+    config = dataclasses.replace(MF, model=MatrixFactorizationConfig(embed_dim=10**10))
+    with pytest.raises(InputError, match=r"take [\d,.]+ GiB"):
+        train_and_evaluate(config, tmp_path, events(), say=quiet)
