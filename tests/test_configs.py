@@ -51,14 +51,14 @@ def shrink(config: Config) -> Config:
     model = _with(config.model, **SMALL)
     if getattr(model, "history_length", 0):
         model = dataclasses.replace(model, history_length=LENGTH)
-    by_user = isinstance(config.batches, Sequences)
+    by_user = isinstance(config.batches, Sequences | PackedSequences)
     return dataclasses.replace(
         config,
         model=model,
-        batches=_with(config.batches, batch_size=64 if by_user else 256, length=LENGTH),
+        batches=_with(config.batches, batch_size=16 if by_user else 256, length=LENGTH),
         optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-2),
         train=TrainConfig(
-            epochs=20 if by_user else 8, patience=None, steps_per_call=40, eval_every=80
+            epochs=20 if by_user else 8, patience=None, steps_per_call=10, eval_every=80
         ),
     )
 
