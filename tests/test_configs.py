@@ -58,7 +58,7 @@ def shrink(config: Config) -> Config:
         batches=_with(config.batches, batch_size=16 if by_user else 256, length=LENGTH),
         optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-2),
         train=TrainConfig(
-            epochs=20 if by_user else 8, patience=None, steps_per_call=10, eval_every=80
+            epochs=20 if by_user else 8, patience=None, steps_per_call=2, eval_every=80
         ),
     )
 
