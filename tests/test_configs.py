@@ -10,7 +10,7 @@ import pytest
 
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.config import Config, load_config
-from jaxrec.data.batches import PackedSequences, Sequences
+from jaxrec.data.batches import PackedSequences, Sequences, resident
 from jaxrec.data.prepare import DataConfig, prepare
 from jaxrec.data.sources.synthetic import Synthetic, generate
 from jaxrec.data.splits import LeaveOneOut
