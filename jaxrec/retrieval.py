@@ -138,6 +138,16 @@ def baseline_scorer(config: Any) -> Scorer:
     return BaselineScorer(config)
 
 
+def rebuild(kind: type, saved: dict[str, Any]) -> Any:
+    """Make a baseline's state out of what a checkpoint holds; a state may hold others."""
+    hints: dict[str, Any] = {item.name: item.type for item in dataclasses.fields(kind)}
+    parts = {
+        name: rebuild(hints[name], value) if isinstance(value, dict) else value
+        for name, value in saved.items()
+    }
+    return kind(**parts)
+
+
 def _raw(variables: PyTree) -> PyTree:
     return variables.variables if isinstance(variables, Precomputed) else variables
 

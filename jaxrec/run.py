@@ -17,7 +17,7 @@ from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared, load, prepare
 from jaxrec.data.splits import known
 from jaxrec.errors import InputError
-from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
+from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer, rebuild
 from jaxrec.typing import Spec
 from jaxrec.workdir import read_json, write_json
 
@@ -94,7 +94,7 @@ def load_run(workdir: Path, say: Say) -> Run:
     kept = metrics["checkpoint"]
     state = checkpoint.restore(workdir / kept["directory"], kept["step"], say)
     if config.objective is None:
-        variables = config.model.state(**state)
+        variables = rebuild(config.model.state, state)
         return Run(config, prepared, events, baseline_scorer(config.model), variables, metrics)
     params = state["params"] if state["ema"] is None else state["ema"]
     variables = {"params": params, **(state["collections"] or {})}

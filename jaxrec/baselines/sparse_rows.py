@@ -1,0 +1,96 @@
+"""A sparse matrix on the device, whose rows are added up without work for what is not there."""
+
+from typing import no_type_check
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import struct
+from jaxtyping import Array, Bool, Float, Int
+from scipy import sparse
+
+ENTRIES_PER_STEP = 2**14
+"""Weights added to the sums in one step of the loop."""
+
+
+@struct.dataclass
+@no_type_check
+class SparseRows:
+    """Row r has the blocks first[r] … first[r + 1] - 1, each a row of `columns` and of `weights`.
+
+    Blocks are filled up with column 0 at weight 0; block 0 is all filling.
+    """
+
+    first: Int[Array, "rows_plus_1"]
+    columns: Int[Array, "blocks width"]
+    weights: Float[Array, "blocks width"]
+
+    @staticmethod
+    def build(matrix: sparse.csr_array) -> "SparseRows":
+        """Cut the rows of a matrix into blocks."""
+        entries = np.diff(matrix.indptr)
+        width = int(2 ** np.clip(np.log2(max(entries.mean(), 1)) // 1, 3, 8))
+        number = -(-entries // width)
+        first = np.concatenate([[1], 1 + np.cumsum(number)]).astype(np.int32)
+        row = np.repeat(np.arange(matrix.shape[0]), entries)
+        place = first[row].astype(np.int64) * width + np.arange(len(row)) - matrix.indptr[row]
+        columns = np.zeros(first[-1] * width, np.int32)
+        weights = np.zeros(first[-1] * width, np.float32)
+        columns[place], weights[place] = matrix.indices, matrix.data
+        return SparseRows(
+            jnp.asarray(first),
+            jnp.asarray(columns.reshape(-1, width)),
+            jnp.asarray(weights.reshape(-1, width)),
+        )
+
+    def weighted_sum(
+        self, rows: Int[Array, "batch n"], values: Float[Array, "batch n"], num_columns: int
+    ) -> Float[Array, "batch columns"]:
+        """Add up values × rows, for each of the batch; an entry of value 0 costs nothing.
+
+        So many blocks are added in one step, whosever they are: no work goes into padding.
+        """
+        batch, n = rows.shape
+        row, value = rows.reshape(-1), values.reshape(-1)
+        number = jnp.where(value != 0, self.first[row + 1] - self.first[row], 0)
+        upto = jnp.cumsum(number)
+        total = upto[-1] if batch * n else jnp.int32(0)
+        step = max(ENTRIES_PER_STEP // self.columns.shape[1], 1)
+
+        def add(at: Int[Array, ""], sums: Float[Array, "flat"]) -> Float[Array, "flat"]:
+            place = at * step + jnp.arange(step, dtype=jnp.int32)
+            entry = jnp.minimum(jnp.searchsorted(upto, place, side="right"), batch * n - 1)
+            block = self.first[row[entry]] + place - (upto[entry] - number[entry])
+            block = jnp.where(place < total, block, 0)
+            column = (entry // n)[:, None] * num_columns + self.columns[block]
+            added = value[entry][:, None] * self.weights[block]
+            return sums.at[column.reshape(-1)].add(added.reshape(-1))
+
+        sums = jnp.zeros(batch * num_columns, jnp.float32)
+        if batch * n:
+            sums = jax.lax.fori_loop(0, -(-total // step), add, sums)
+        return sums.reshape(batch, num_columns)
+
+
+def last_of_kind(
+    history: Int[Array, "batch length"], num_items: int
+) -> Bool[Array, "batch length"]:
+    """Tell which entries of a history are the last of their item; padding is none."""
+    users = jnp.arange(history.shape[0])[:, None]
+    place = jnp.arange(1, history.shape[1] + 1, dtype=jnp.int32)[None, :]
+    last = jnp.zeros((history.shape[0], num_items + 1), jnp.int32)
+    return (last.at[users, history].max(place)[users, history] == place) & (history > 0)
+
+
+def largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
+    """Keep the k largest entries of each row, of equal ones the first."""
+    ends, counts = matrix.indptr[1:], np.diff(matrix.indptr)
+    kept = np.ones(matrix.nnz, bool)
+    for row in np.flatnonzero(counts > k):
+        own = matrix.data[ends[row] - counts[row] : ends[row]]
+        least = np.partition(own, len(own) - k)[len(own) - k]
+        above, equal = own > least, own == least
+        equal &= np.cumsum(equal) <= k - above.sum()
+        kept[ends[row] - counts[row] : ends[row]] = above | equal
+    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
