@@ -61,7 +61,7 @@ def test_equal_to_a_dense_computation(config, speedup, monkeypatch):
     events = random_events()
     met, weights = dense_weights(events, config)
     state = config.fit(events)
-    assert (state.matrix.shape[0] == 0) == (speedup == 0)
+    assert (state.matrix.shape[0] == 1) == (speedup == 0)
     nothing = events.take(np.arange(0))
     prepared = Prepared(Dataset("", events), Split(events, nothing, nothing), (), (), {}, {}, [])
     known = resident(prepared, events)
@@ -85,10 +85,10 @@ def test_what_does_not_fit_memory_is_refused_with_the_number():
 def test_the_matrix_is_not_used_where_it_does_not_fit(monkeypatch):
     monkeypatch.setattr(item_weights, "DENSE_SPEEDUP", 10**9)
     config = ItemKNNConfig(neighbours=1)
-    assert config.fit(random_events()).matrix.shape[0]
+    assert config.fit(random_events()).matrix.shape[0] > 1
     tight = dataclasses.replace(config, memory_budget=1000)
     state = tight.fit(random_events())
-    assert state.matrix.shape[0] == 0
+    assert state.matrix.shape[0] == 1
 
 
 @pytest.mark.parametrize("fields", [{"neighbours": 0}, {"shrinkage": -1.0}])

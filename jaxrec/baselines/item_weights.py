@@ -25,8 +25,8 @@ DENSE_SPEEDUP = 500
 class ItemWeights:
     """The weights w_ij, for each known item i the items j that it speaks for.
 
-    They stand in `matrix` where that is the faster and fits memory, else in `rows`; the other is
-    empty.
+    They stand in `matrix` where that is the faster and fits memory, else in `rows`; the other has
+    only a zero.
     """
 
     rows: SparseRows
@@ -41,14 +41,14 @@ class ItemWeights:
         if fits and additions * DENSE_SPEEDUP > known.shape[0] * float(size) ** 2:
             nothing = SparseRows.build(sparse.csr_array((size, size), dtype=np.float32))
             return ItemWeights(nothing, jnp.asarray(weights.toarray(), jnp.float32))
-        return ItemWeights(SparseRows.build(weights), jnp.zeros((0, 0), jnp.float32))
+        return ItemWeights(SparseRows.build(weights), jnp.zeros((1, 1), jnp.float32))
 
     def scores(
         self, batch: Batch, items: Int[Array, "batch n"] | None = None
     ) -> Float[Array, "batch n"]:
         """Score each user's candidates, or all items; an item known twice counts once."""
         num_items = batch.catalogue.counts.shape[0] - 1
-        if self.matrix.shape[0]:
+        if self.matrix.shape[0] > 1:
             users = jnp.arange(batch.history.shape[0])[:, None]
             known = jnp.zeros((batch.history.shape[0], num_items + 1), jnp.float32)
             known = known.at[users, batch.history].set(1).at[:, 0].set(0)
