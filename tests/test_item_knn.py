@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.baselines import item_knn, item_weights
+from jaxrec.baselines import item_weights, neighbourhood
 from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.data.batches import question, question_of, resident
 from jaxrec.data.interactions import Dataset, Interactions
@@ -57,7 +57,7 @@ def dense_weights(events, config):
 )
 def test_equal_to_a_dense_computation(config, speedup, monkeypatch):
     monkeypatch.setattr(item_weights, "DENSE_SPEEDUP", speedup)
-    monkeypatch.setattr(item_knn, "ENTRIES_AT_ONCE", 500)
+    monkeypatch.setattr(neighbourhood, "ENTRIES_AT_ONCE", 500)
     events = random_events()
     met, weights = dense_weights(events, config)
     state = config.fit(events)

@@ -11,6 +11,8 @@ from scipy import sparse
 
 ENTRIES_PER_STEP = 2**14
 """Weights added to the sums in one step of the loop."""
+ENTRIES_PER_CHUNK = 2**18
+"""Weights of which the largest are found at once."""
 
 
 @struct.dataclass
@@ -83,14 +85,39 @@ def last_of_kind(
 
 
 def largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
-    """Keep the k largest entries of each row, of equal ones the first."""
-    ends, counts = matrix.indptr[1:], np.diff(matrix.indptr)
-    kept = np.ones(matrix.nnz, bool)
-    for row in np.flatnonzero(counts > k):
-        own = matrix.data[ends[row] - counts[row] : ends[row]]
-        least = np.partition(own, len(own) - k)[len(own) - k]
-        above, equal = own > least, own == least
-        equal &= np.cumsum(equal) <= k - above.sum()
-        kept[ends[row] - counts[row] : ends[row]] = above | equal
+    """Keep the k largest entries of each row, of equal ones those of the lowest columns."""
+    counts = np.diff(matrix.indptr)
+    kept = np.repeat(counts <= k, counts)
+    wide = np.flatnonzero(counts > k)
+    wide = wide[np.argsort(counts[wide], kind="stable")]
+    start = 0
+    while start < len(wide):
+        # Rows at most twice as long as each other, and so many that they fit the cache.
+        shortest = counts[wide[start]]
+        stop = np.searchsorted(counts[wide], 2 * shortest, side="right")
+        rows = wide[start : min(stop, start + max(ENTRIES_PER_CHUNK // shortest, 1))]
+        width = np.arange(counts[rows[-1]], dtype=matrix.indptr.dtype)
+        place = matrix.indptr[rows][:, None] + width[None, :]
+        outside = place >= matrix.indptr[rows + 1][:, None]
+        place[outside] = -1
+        values = matrix.data[place]
+        values[outside] = -np.inf
+        chosen = place[_largest(values, place, matrix.indices, k)]
+        kept[chosen[chosen >= 0]] = True
+        start += len(rows)
     indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     return sparse.csr_array((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
+
+
+def _largest(values: np.ndarray, place: np.ndarray, columns: np.ndarray, k: int) -> np.ndarray:
+    """Mark the k largest values of each row; place says which column each is of, -1 is padding."""
+    least = np.partition(values, values.shape[1] - k, axis=1)[:, -k, None]
+    marked = values >= least
+    tied = np.flatnonzero(np.count_nonzero(marked, axis=1) > k)
+    above, place = values[tied] > least[tied], place[tied]
+    equal = marked[tied] & ~above
+    order = np.where(equal & (place >= 0), columns[place], np.iinfo(columns.dtype).max)
+    wanted = k - np.count_nonzero(above, axis=1)[:, None]
+    last = np.take_along_axis(np.sort(order, axis=1), wanted - 1, axis=1)
+    marked[tied] = above | (equal & (order <= last))
+    return marked
