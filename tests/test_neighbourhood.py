@@ -64,8 +64,8 @@ def ask_all():
     return question(resident_ratings(), jnp.arange(USERS + 1, dtype=jnp.int32), 40)
 
 
-def ask(histories):
-    return question_of(resident_ratings(), histories, 8)
+def ask(histories, length=8):
+    return question_of(resident_ratings(), histories, length)
 
 
 @functools.cache

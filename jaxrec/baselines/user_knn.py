@@ -100,7 +100,7 @@ class UserKNNConfig(Neighbourhood):
     """How alike two users are, and how many neighbours count.
 
     With adjusted_cosine the values of a user known from training are looked up, an item without
-    one counting nothing; in the history of an unknown user all items have the value 1.
+    one counting nothing; where the user is unknown, or values all alike, the items count 1.
     """
 
     neighbours: int | None = 100
