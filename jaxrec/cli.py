@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args, rest = parser.parse_known_args(argv)
         if rest and not args.overridable:
             raise InputError(f"jaxrec {args.command} has no argument {rest[0]}; see --help.")
-        # Orbax logs what it finds unusual in a checkpoint; what matters of it is said by us.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        _quieten()
         from jaxrec.commands import COMMANDS
 
         COMMANDS[args.command](args, rest)
@@ -49,6 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     return 0
+
+
+def _quieten() -> None:
+    """Leave unsaid what Orbax says of an unusual or damaged checkpoint: we say what matters."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def report(late: Any) -> None:
+        # Its other reads end after it has closed their event loop, some as the process exits.
+        if str(late.exc_value) != "Event loop is closed":
+            hook(late)
+
+    sys.unraisablehook = report
 
 
 class _Parser(argparse.ArgumentParser):

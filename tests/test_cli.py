@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -213,14 +214,16 @@ def test_ctrl_c_ends_with_130(monkeypatch, capsys):
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_the_table_shows_intervals_or_sd():
-    result = {
-        "test": {"ndcg@10": 0.5},
-        "validation": {},
-        "intervals": {"test": {"ndcg@10": [0.4, 0.6]}},
-    }
-    assert "0.5000 [0.4000, 0.6000]" in metrics_table(result)
-    assert "0.5000 ± 0.0100" in metrics_table(result | {"sd": {"test": {"ndcg@10": 0.01}}})
+def test_late_reads_of_a_damaged_checkpoint_are_not_reported(monkeypatch):
+    reported = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
+    assert main(["data", "nowhere.csv"]) == 2
+    late, other = (
+        SimpleNamespace(exc_value=RuntimeError(text)) for text in ("Event loop is closed", "other")
+    )
+    sys.unraisablehook(late)
+    sys.unraisablehook(other)
+    assert reported == [other]
 
 
 # Mistakes ----------------------------------------------------------------------------------------
