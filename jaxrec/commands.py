@@ -32,6 +32,8 @@ _ACCELERATORS = {
 def train(args: argparse.Namespace, rest: list[str]) -> None:
     """Train or fit, evaluate, save; `rest` overrides fields of the config."""
     config = load_config(args.config, rest)
+    if config.objective is None:
+        _check_baseline(args, config)
     _cache_compilations()
     workdir = args.workdir or Path("runs") / Path(args.config).stem
     _say_device()
@@ -45,6 +47,17 @@ def train(args: argparse.Namespace, rest: list[str]) -> None:
     )
     _say(metrics_table(result))
     _say(f"{result['seconds']:.1f} s; the run is in {workdir}")
+
+
+def _check_baseline(args: argparse.Namespace, config: Config) -> None:
+    """Refuse what only a run of steps can do."""
+    if args.tensorboard or args.wandb:
+        raise InputError("A baseline has no steps to follow; drop --tensorboard and --wandb.")
+    if config.train.model_parallel != 1:
+        raise InputError(
+            f"train.model_parallel is {config.train.model_parallel}, and a baseline is fitted on "
+            "one device; drop --train.model-parallel."
+        )
 
 
 def _trackers(args: argparse.Namespace, config: Config) -> list[Callable[[Path], Any]]:
