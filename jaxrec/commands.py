@@ -13,7 +13,7 @@ import jax
 
 from jaxrec import repeat
 from jaxrec.config import Config, Source, load_config, override, to_json
-from jaxrec.data.describe import describe, write_table
+from jaxrec.data.describe import describe, table_kind, write_table
 from jaxrec.data.prepare import DataConfig, load
 from jaxrec.data.sources.named import cache
 from jaxrec.errors import InputError
@@ -178,6 +178,10 @@ def metrics_table(result: dict[str, Any], parts: Sequence[str] = ("validation", 
     """Lay out the metrics of metrics.json, with intervals, or the sd over seeds or folds."""
     parts = [part for part in parts if result.get(part)]
     lines = [f"{'':<16}" + "".join(f"{part:<28}" for part in parts)]
+    if args.rows < 1:
+        raise InputError(f"--rows is {args.rows}; give a whole number of at least 1.")
+    if args.out is not None:
+        table_kind(args.out)  # before the reading, which may take minutes
     for name in result[parts[0]] if parts else ():
         cells = [_cell(result, part, name) for part in parts]
         lines.append(f"{name:<16}" + "".join(f"{cell:<28}" for cell in cells))
