@@ -297,7 +297,7 @@ def test_a_torn_parquet_file_is_one_sentence(source, tmp_path, capsys):
         ([], "COMMAND"),
         (["fly"], "fly"),
         (["train"], "CONFIG"),
-        (["train", "ml100k_mg"], "ml100k_mf"),
+        (["train", "ml100k_mg"], "; did you mean ml100k_mf? The names are "),
         (["train", "nowhere/mine.py"], "nowhere/mine.py"),
         (["train", "ml100k_mf", "--model.embeddim", "3"], "--model.embed-dim"),
         (["train", "ml100k_mf", "--sed", "3"], "--seed"),
