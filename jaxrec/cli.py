@@ -142,13 +142,13 @@ def _add_recommend(commands: Any) -> None:
     parser = _command(commands, "recommend", "Ask a run for the best items, in your own ids.")
     parser.add_argument("workdir", metavar="DIR", type=Path, help="folder of a run")
     who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--user", nargs="+", metavar="ID", help="users of the data")
+    who.add_argument("--user", nargs="+", action="extend", metavar="ID", help="users of the data")
     who.add_argument("--history", metavar="ITEM,ITEM", help="a bare history, oldest item first")
     who.add_argument("--all-users", action="store_true", help="every user of the data")
     parser.add_argument("-k", type=int, default=10, help="items a user (default: 10)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the screen")
     parser.add_argument(
-        "--format", choices=("table", "json", "csv"), help="default: --out's ending"
+        "--format", choices=("table", "json", "csv"), help="default: --out's ending, else table"
     )
     parser.add_argument("--allow", metavar="FILE|ITEM,ITEM", help="recommend only these items")
     parser.add_argument("--deny", metavar="FILE|ITEM,ITEM", help="never recommend these items")

@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 
 from jaxrec.cli import main
-from jaxrec.commands import metrics_table
 from jaxrec.workdir import locked
 
 USERS, ITEMS = 30, 20
@@ -174,16 +173,6 @@ def test_recommend_writes_all_users_to_a_file_whole(mf, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["all.json"]
 
 
-def test_recommend_reads_lists_of_items_from_files(popularity, tmp_path, capsys):
-    allow = tmp_path / "allow.txt"
-    allow.write_text("100\n101\n102\n")
-    argv = ["recommend", str(popularity), "--user", "u1", "--format", "json", "--include-seen"]
-    capsys.readouterr()
-    assert main([*argv, "--allow", str(allow), "--deny", "101"]) == 0
-    found = json.loads(capsys.readouterr().out)["u1"]
-    assert {entry["item"] for entry in found} == {100, 102}
-
-
 def test_recommend_answers_a_history_and_an_unknown_user(popularity, capsys):
     capsys.readouterr()
     argv = ["recommend", str(popularity), "--format", "json"]
@@ -305,9 +294,6 @@ def test_a_torn_parquet_file_is_one_sentence(source, tmp_path, capsys):
         (["train", "ml100k_mf", "--model.embed-dim", "-1"], "embed_dim"),
         (["train", "ml100k_mf", "--model.embed-dim", "0"], "embed_dim"),
         (["train", "ml100k_mf", "--batches.batch-size", "0"], "batch_size"),
-        (["train", "ml100k_popularity", "--tensorboard"], "--tensorboard"),
-        (["train", "ml100k_item_knn", "--wandb"], "--wandb"),
-        (["train", "ml100k_popularity", "--train.model-parallel", "2"], "--train.model-parallel"),
         (["train", "ml100k_mf", "--optimizer.learning-rate", "-1"], "learning_rate"),
         (["train", "ml100k_mf", "--optimizer.learning-rate", "nan"], "learning_rate"),
         (["train", "ml100k_mf", "--train.epochs", "0"], "epochs"),
@@ -319,11 +305,10 @@ def test_a_torn_parquet_file_is_one_sentence(source, tmp_path, capsys):
         (["train", "ml100k_mf", "--seeds", "0"], "--seeds"),
         (["train", "ml100k_mf", "--seeds", "two"], "two"),
         (["train", "ml100k_mf", "--data.format", "xls"], "xls"),
+        (["train", "ml100k_popularity", "--tensorboard"], "--tensorboard"),
+        (["train", "ml100k_item_knn", "--wandb"], "--wandb"),
+        (["train", "ml100k_popularity", "--train.model-parallel", "2"], "--train.model-parallel"),
         (["train", "ml100k_sasrec", "--model.dropout", "1"], "dropout"),
-        (["data", ""], "--data.path"),
-        (["data", "nowhere.csv", "--rows", "-1"], "--rows is -1"),
-        (["data", "nowhere.csv", "--rows", "0"], "--rows is 0"),
-        (["data", "nowhere.csv", "--out", "events.xlsx"], "events.xlsx"),
         (["train", "ml100k_sasrec", "--model.dropout", "-0.1"], "dropout"),
         (["train", "ml100k_sasrec", "--model.num-layers", "-1"], "num_layers"),
         (["train", "ml100k_sasrec", "--batches.length", "0"], "length"),
@@ -333,7 +318,12 @@ def test_a_torn_parquet_file_is_one_sentence(source, tmp_path, capsys):
         (["recommend", "nowhere"], "--user"),
         (["recommend", "nowhere", "--user", "1", "--all-users"], "--all-users"),
         (["recommend", "nowhere", "--user", "1", "-k", "0"], "-k"),
+        (["recommend", "nowhere", "--user", "1", "--out", "best.parquet"], "best.parquet"),
         (["data", "nowhere.csv"], "nowhere.csv"),
+        (["data", ""], "--data.path"),
+        (["data", "nowhere.csv", "--rows", "-1"], "--rows is -1"),
+        (["data", "nowhere.csv", "--rows", "0"], "--rows is 0"),
+        (["data", "nowhere.csv", "--out", "events.xlsx"], "events.xlsx"),
         (["report", "nowhere"], "nowhere"),
         (["report", "nowhere", "--junk"], "--junk"),
     ],
