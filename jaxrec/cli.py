@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args, rest = parser.parse_known_args(argv)
         if rest and not args.overridable:
             raise InputError(f"jaxrec {args.command} has no argument {rest[0]}; see --help.")
-        # Orbax logs what it finds unusual in a checkpoint; what matters of it is said by us.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        _quieten()
         from jaxrec.commands import COMMANDS
 
         COMMANDS[args.command](args, rest)
@@ -49,6 +48,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     return 0
+
+
+def _quieten() -> None:
+    """Leave unsaid what Orbax says of an unusual or damaged checkpoint: we say what matters."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def report(late: Any) -> None:
+        # Its other reads end after it has closed their event loop, some as the process exits.
+        if str(late.exc_value) != "Event loop is closed":
+            hook(late)
+
+    sys.unraisablehook = report
 
 
 class _Parser(argparse.ArgumentParser):
@@ -129,13 +142,13 @@ def _add_recommend(commands: Any) -> None:
     parser = _command(commands, "recommend", "Ask a run for the best items, in your own ids.")
     parser.add_argument("workdir", metavar="DIR", type=Path, help="folder of a run")
     who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--user", nargs="+", metavar="ID", help="users of the data")
+    who.add_argument("--user", nargs="+", action="extend", metavar="ID", help="users of the data")
     who.add_argument("--history", metavar="ITEM,ITEM", help="a bare history, oldest item first")
     who.add_argument("--all-users", action="store_true", help="every user of the data")
     parser.add_argument("-k", type=int, default=10, help="items a user (default: 10)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the screen")
     parser.add_argument(
-        "--format", choices=("table", "json", "csv"), help="default: --out's ending"
+        "--format", choices=("table", "json", "csv"), help="default: --out's ending, else table"
     )
     parser.add_argument("--allow", metavar="FILE|ITEM,ITEM", help="recommend only these items")
     parser.add_argument("--deny", metavar="FILE|ITEM,ITEM", help="never recommend these items")

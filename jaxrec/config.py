@@ -70,14 +70,14 @@ def find(name: str) -> Path:
         path = Path(name)
         if path.is_file():
             return path
-        raise InputError(f"the config {name} is not a file: give the path of one, or a bare name")
+        raise InputError(f"the config {name} is not a file; give the path of one, or a bare name.")
     for folder in _folders():
         path = folder / f"{name}.py"
         if path.is_file():
             return path
     names = sorted({path.stem for folder in _folders() for path in folder.glob("*.py")})
     raise InputError(
-        f"no config is named {name!r}{_nearest(name, names)}: the names are {', '.join(names)}"
+        f"no config is named {name!r}{_nearest(name, names)} The names are {', '.join(names)}."
     )
 
 
@@ -154,7 +154,7 @@ def option_names(config: Any, prefix: str = "--") -> Iterator[str]:
 
 def _nearest(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _sentence(box: str) -> str:

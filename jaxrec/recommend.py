@@ -195,6 +195,8 @@ class Recommender:
         if deny is not None:
             allowed[self._known_items(deny, "deny-list", needed=False)] = False
         allowed[0] = False
+        if not allowed.any():
+            self.say("No item is left to recommend; the deny-list holds all that are allowed.")
         return allowed
 
     def _known_items(self, raw: Sequence[Any], name: str, needed: bool = True) -> np.ndarray:
@@ -270,6 +272,9 @@ def _csv_line(*cells: Any) -> str:
 
 def _tables(answers: Iterable[tuple[Any, list[Recommendation]]]) -> Iterator[str]:
     for user, found in answers:
+        if not found:
+            yield f"{user}\n  no item is left\n"
+            continue
         width = max([len(str(item)) for item, _, _ in found] + [4])
         yield f"{user}\n  rank  {'item':<{width}}  {'score':>10}  title\n"
         for rank, (item, score, title) in enumerate(found, 1):
