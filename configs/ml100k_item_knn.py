@@ -10,6 +10,16 @@ Paper:    Sarwar et al., "Item-Based Collaborative Filtering Recommendation Algo
 from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.config import Config
 from jaxrec.data.prepare import DataConfig
+from jaxrec.space import Choice, Float, Int, Range
+
+
+def get_space() -> dict[str, Range]:
+    return {
+        "model.similarity": Choice(("cosine", "dot")),
+        "model.neighbours": Int(5, 1000, log=True),
+        "model.shrinkage": Float(0.1, 1000.0, log=True),
+        "model.normalise": Choice((False, True)),
+    }
 
 
 def get_config() -> Config:

@@ -9,6 +9,11 @@ Paper:    none; the floor that every other row is read against.
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.config import Config
 from jaxrec.data.prepare import DataConfig
+from jaxrec.space import Float, Range
+
+
+def get_space() -> dict[str, Range]:
+    return {"model.half_life_days": Float(1.0, 1000.0, log=True)}
 
 
 def get_config() -> Config:

@@ -1,4 +1,4 @@
-"""The command line: jaxrec train, evaluate, recommend, data, report.
+"""The command line: jaxrec train, tune, evaluate, recommend, data, report.
 
 Heavy imports wait until a command runs, so that `jaxrec --help` answers at once. A mistake of the
 user is one sentence on stderr and exit code 2.
@@ -72,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.Action):
-    """Show the help of `train`, and where a CONFIG stands before it the config's fields."""
+    """Show the help, and where a CONFIG stands before it the config's fields."""
 
     def __call__(
         self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
@@ -94,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
+    _add_tune(commands)
     _add_evaluate(commands)
     _add_recommend(commands)
     _add_data(commands)
@@ -116,11 +117,7 @@ def _add_train(commands: Any) -> None:
         "128 or --data.path FILE; jaxrec train CONFIG --help lists them.",
         add_help=False,
     )
-    parser.set_defaults(overridable=True)
-    parser.add_argument("config", metavar="CONFIG", help="a config's name or path")
-    parser.add_argument(
-        "-h", "--help", action=_Help, nargs=0, help="show this, and CONFIG's fields"
-    )
+    _add_config(parser)
     parser.add_argument("--workdir", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="run N seeds; report mean ± sd"
@@ -128,6 +125,41 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--init-from", type=Path, metavar="DIR", help="start from DIR's parameters")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     parser.add_argument("--wandb", action="store_true", help="also log to Weights & Biases")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(overridable=True)
+    parser.add_argument("config", metavar="CONFIG", help="a config's name or path")
+    parser.add_argument(
+        "-h", "--help", action=_Help, nargs=0, help="show this, and CONFIG's fields"
+    )
+
+
+def _add_tune(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "tune",
+        "Search a config's fields on validation; the same command goes on after a stop.",
+        epilog="Without --space the config's get_space() says what is searched. Fields that stay "
+        "as they are follow as for train, such as --data.path FILE or --seed 1.",
+        add_help=False,
+    )
+    _add_config(parser)
+    parser.add_argument("--workdir", type=Path, help="its folder (default: runs/tune-CONFIG)")
+    parser.add_argument(
+        "--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="begin no trial after so long"
+    )
+    parser.add_argument(
+        "--space",
+        action="append",
+        default=[],
+        metavar="NAME=RANGE",
+        help="search this field: NAME=int:LOW:HIGH, NAME=float:LOW:HIGH:log, NAME=choice:A,B; "
+        "repeat it for more fields",
+    )
 
 
 def _add_evaluate(commands: Any) -> None:

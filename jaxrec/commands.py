@@ -11,8 +11,8 @@ from typing import Any
 
 import jax
 
-from jaxrec import repeat
-from jaxrec.config import Config, Source, load_config, override, to_json
+from jaxrec import repeat, trials
+from jaxrec.config import Config, Source, load_config, load_space, override, to_json
 from jaxrec.data.describe import describe, table_kind, write_table
 from jaxrec.data.prepare import DataConfig, load
 from jaxrec.data.sources.named import cache
@@ -20,6 +20,8 @@ from jaxrec.errors import InputError
 from jaxrec.evaluate import make_evaluator
 from jaxrec.recommend import Recommender, render
 from jaxrec.run import load_run
+from jaxrec.space import parse
+from jaxrec.tune import search, write_best
 from jaxrec.workdir import locked, read_json, write_arrays, write_json
 
 _ACCELERATORS = {
@@ -58,6 +60,23 @@ def _check_baseline(args: argparse.Namespace, config: Config) -> None:
             f"train.model_parallel is {config.train.model_parallel}, and a baseline is fitted on "
             "one device; drop --train.model-parallel."
         )
+
+
+def tune(args: argparse.Namespace, rest: list[str]) -> None:
+    """Search on validation; leave the trials, a page on them and the best config."""
+    config = load_config(args.config, rest)
+    space = dict(map(parse, args.space)) or load_space(args.config)
+    _cache_compilations()
+    name = Path(args.config).stem
+    workdir = args.workdir or Path("runs") / f"tune-{name}"
+    _say_device()
+    found = search(
+        config, space, workdir, name=name, trials=args.trials, timeout=args.timeout, say=_say
+    )
+    write_best(found, workdir / "best.py", args.config, rest)
+    _say(trials.table(found))
+    _say(f"the trials are in {workdir / 'trials.html'} and {workdir / 'trials.csv'}; now run")
+    _say(f"jaxrec train {workdir / 'best.py'} --workdir {workdir / 'best'}")
 
 
 def _trackers(args: argparse.Namespace, config: Config) -> list[Callable[[Path], Any]]:
@@ -245,6 +264,7 @@ def _say_device() -> None:
 
 COMMANDS = {
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "recommend": recommend,
     "data": data,
