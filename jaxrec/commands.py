@@ -73,6 +73,8 @@ def tune(args: argparse.Namespace, rest: list[str]) -> None:
     found = search(
         config, space, workdir, name=name, trials=args.trials, timeout=args.timeout, say=_say
     )
+    trials.write_csv(found, workdir / "trials.csv")
+    trials.write_page(found, workdir / "trials.html")
     write_best(found, workdir / "best.py", args.config, rest)
     _say(trials.table(found))
     _say(f"the trials are in {workdir / 'trials.html'} and {workdir / 'trials.csv'}; now run")

@@ -21,6 +21,7 @@ from jaxrec.data.prepare import DataConfig
 from jaxrec.errors import InputError
 from jaxrec.metrics.protocol import Protocol
 from jaxrec.optimizer import Adam
+from jaxrec.space import Range
 from jaxrec.train_step import TrainConfig
 from jaxrec.workdir import read_json
 
@@ -71,14 +72,14 @@ def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     return override(config, overrides)
 
 
-def load_space(name: str) -> dict[str, Any]:
+def load_space(name: str) -> dict[str, Range]:
     """Give what get_space() of a config file says to tune, by field; {} if it has none."""
     path = find(name)
     space = _run_file(path, lambda module: getattr(module, "get_space", dict)())
-    if not isinstance(space, dict):
+    if not isinstance(space, dict) or not all(isinstance(x, Range) for x in space.values()):
         raise InputError(
-            f"get_space() of {path} gave a {type(space).__name__}: return a dict from names of "
-            "fields to ranges of jaxrec.space"
+            f"get_space() of {path} gave {space!r}: return a dict from names of fields to Float, "
+            "Int or Choice of jaxrec.space"
         )
     return space
 

@@ -77,7 +77,7 @@ def write_csv(search: Search, path: Path) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["trial", search.metric, *search.space, "state", "seconds", "note"])
     for trial in search.trials:
-        values = [trial.values[name] for name in search.space]
+        values = [str(trial.values[name]) for name in search.space]
         seconds = f"{trial.seconds:.3f}"
         writer.writerow([trial.number, trial.value, *values, trial.state, seconds, trial.note])
     write_text(path, out.getvalue())

@@ -92,7 +92,7 @@ def test_python_dash_m_shows_the_commands():
     )
     assert done.returncode == 0
     assert time.monotonic() - began < 10
-    for command in ("train", "evaluate", "recommend", "data", "report"):
+    for command in ("train", "tune", "evaluate", "recommend", "data", "report"):
         assert command in done.stdout
 
 
