@@ -35,13 +35,13 @@ _TESTS: dict[str, Callable[[int | float], bool]] = {
 
 def check(config: Any, name: str = "") -> None:
     """Hold every field, at every depth, against its annotation and the range of its name."""
+    hints = typing.get_type_hints(type(config))
     for item in dataclasses.fields(config):
-        check_value(config, item.name, getattr(config, item.name), f"{name}{item.name}")
+        check_value(getattr(config, item.name), hints[item.name], f"{name}{item.name}")
 
 
-def check_value(config: Any, field: str, value: Any, path: str) -> None:
-    """Hold a value against a field's annotation and the range of its name; path names it."""
-    hint = typing.get_type_hints(type(config))[field]
+def check_value(value: Any, hint: Any, path: str) -> None:
+    """Hold a value against an annotation, and the range of the name at the end of its path."""
     if not matches(value, hint):
         raise InputError(f"{path} is {value!r}, which is not of type {describe(hint)}.")
     if dataclasses.is_dataclass(value):
@@ -49,7 +49,7 @@ def check_value(config: Any, field: str, value: Any, path: str) -> None:
         return
     for number in value if isinstance(value, tuple) else (value,):
         if isinstance(number, int | float) and not isinstance(number, bool):
-            _check_range(path, field, number)
+            _check_range(path, path.rpartition(".")[2], number)
 
 
 def matches(value: Any, hint: Any) -> bool:

@@ -9,8 +9,10 @@ trials that it would have had. The test part is taken away before the first of t
 import contextlib
 import dataclasses
 import math
+import operator
 import shutil
 import time
+import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,12 +161,10 @@ def _check(config: Config, space: Mapping[str, Range], trials: int) -> None:
                 f"{name} cannot be tuned, since its trials would not compare; the fields are those "
                 f"of {', '.join(PLACES)}"
             )
-        *above, field = name.split(".")
-        owner: Any = config
-        for part in above:
-            owner = getattr(owner, part)
+        owner, _, field = name.rpartition(".")
+        hint = typing.get_type_hints(type(operator.attrgetter(owner)(config)))[field]
         for value in span.ends:
-            fields.check_value(owner, field, value, name)
+            fields.check_value(value, hint, name)
     if config.protocol.select_on != "validation":
         raise InputError(
             "this config chooses on its test part, as its paper did, and tuning does not: give "
