@@ -6,6 +6,8 @@ from typing import Any
 
 from benchmarks import pictures
 from benchmarks.rows import Bench, Group, Row, rows_of, status
+from benchmarks.works import WORKS, Work
+from jaxrec.metrics.protocol import LOWER_IS_BETTER
 
 HEAD = """\
 # Benchmarks
@@ -113,8 +115,7 @@ def _tolerance(row: Row) -> str:
 
 
 def _provenance(result: dict[str, Any]) -> list[str]:
-    commit = (result["commit"] or "–") + ("+" if result["dirty"] else "")
-    return [str(result["runs"]), f"{result['seconds']:,.1f}", commit]
+    return [str(result["runs"]), f"{result['seconds']:,.1f}", _commit(result)]
 
 
 def _sources(group: Group) -> str:
@@ -146,49 +147,59 @@ def throughput(bench: Bench) -> str:
     """Lay out results/throughput.json, misses first."""
     path = bench.folder / "results" / "throughput.json"
     rows = json.loads(path.read_text()) if path.exists() else []
-    if not rows:
-        return "## Throughput\n\nNot run yet.\n"
-    quality = bench.targets()["throughput"]["quality"]
+    found = {row["work"]: row for row in rows}
+    targets = bench.targets()["throughput"]
     order = ("miss", "pass", "not run")
-    judged = [(speed_status(row, quality), row) for row in rows]
-    judged.sort(key=lambda found: order.index(found[0]))
+    judged = [(speed_status(found.get(work.name), targets), work) for work in WORKS]
+    judged.sort(key=lambda pair: order.index(pair[0]))
     head = ["work", "peer", "ours, s", "peer, s", "peer / ours", "goal", "status"]
     head += ["quality, ours", "quality, peer", "first call, s", "repeats", "commit"]
     lines = [head, ["---", "---", *["---:"] * 4, "---", *["---:"] * 4, "---"]]
-    lines += [_speed_line(word, row) for word, row in judged]
+    for word, work in judged:
+        goal = f"{targets['goals'][work.kind]:g}"
+        lines.append(_speed_line(word, work, goal, found.get(work.name)))
     text = f"""\
 Medians of alternating repeats, both pinned to the same two cores; compilation stands in “first
-call”. A row passes at its goal, and if its quality is no more than {quality:.0%} behind the peer's.
+call”. A row passes at its goal, if its quality is no more than {targets["quality"]:.0%} behind.
 """
-    notes = "\n".join(f"- `{row['work']}`: {row['note']}" for _, row in judged if row.get("note"))
-    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows if row.get("machine")))
+    notes = "\n".join(f"- `{name}`: {note}" for name, note in _notes().items())
+    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
     return f"## Throughput\n\n{text}\n{_markdown(lines)}\n{notes}\n\nMachine: {machines or '–'}.\n"
 
 
-def speed_status(row: dict[str, Any], quality: float) -> str:
+def speed_status(row: dict[str, Any] | None, targets: dict[str, Any]) -> str:
     """Judge a row by its ratio, and by its quality beside the peer's."""
-    if row.get("ratio") is None:
+    if row is None:
         return "not run"
     ours, peer = row["quality_ours"], row["quality_peer"]
-    worse = ours - peer if row["quality"] in ("rmse", "mae") else peer - ours
-    return "pass" if row["ratio"] >= row["goal"] and worse <= quality * peer else "miss"
+    worse = ours - peer if row["quality"].startswith(LOWER_IS_BETTER) else peer - ours
+    fast = row["ratio"] >= targets["goals"][row["kind"]]
+    return "pass" if fast and worse <= targets["quality"] * peer else "miss"
 
 
-def _speed_line(word: str, row: dict[str, Any]) -> list[str]:
-    if word == "not run":
-        return [f"`{row['work']}`", row["peer"], *["–"] * 3, f"{row['goal']:g}", word, *["–"] * 5]
-    first = f"{row['first_seconds']:.2f}"
-    qualities = [f"{row['quality']} {_number(row[f'quality_{who}'])}" for who in ("ours", "peer")]
+def _notes() -> dict[str, str]:
+    """Give what is to be known of each kind of work, by its name."""
+    return {work.kind: work.note for work in WORKS if work.note}
+
+
+def _speed_line(word: str, work: Work, goal: str, row: dict[str, Any] | None) -> list[str]:
+    if row is None:
+        return [f"`{work.name}`", work.peer, *["–"] * 3, goal, word, *["–"] * 5]
     return [
-        f"`{row['work']}`",
+        f"`{work.name}`",
         f"{row['peer']} {row['peer_version']}",
         f"{row['ours_seconds']:.3f}",
         f"{row['peer_seconds']:.3f}",
         f"{row['ratio']:.2f}",
-        f"{row['goal']:g}",
+        goal,
         _word(word),
-        *qualities,
-        first,
+        f"{row['quality']} {_number(row['quality_ours'])}",
+        _number(row["quality_peer"]),
+        f"{row['first_seconds']:.2f}",
         str(row["repeats"]),
-        (row["commit"] or "–") + ("+" if row["dirty"] else ""),
+        _commit(row),
     ]
+
+
+def _commit(result: dict[str, Any]) -> str:
+    return (result["commit"] or "–") + ("+" if result["dirty"] else "")
