@@ -122,18 +122,20 @@ def _nearby(
     size = known.shape[1]
     by_item = known.T.tocsr().astype(np.float32)
     nearest = _nearest(by_item, neighbours)
+    whole = gram(known) if size <= ITEMS_IN_SUBGRAM else None
     together = max(ITEMS_IN_SUBGRAM // (neighbours + 1), 1)
     weights = np.zeros((size, neighbours), np.float32)
     for start in range(0, size, together):
         target = np.arange(start, min(start + together, size))
         # A last block that is short is filled up with the padding item, so that one shape compiles.
         target = np.pad(target, (0, together - len(target)))
-        items, place = np.unique(
-            np.concatenate([target[:, None], nearest[target]], 1), return_inverse=True
-        )
+        block = np.concatenate([target[:, None], nearest[target]], 1)
+        items, place = np.unique(block, return_inverse=True)
+        if whole is None:
+            shared = gram(by_item[items].T.tocsr())
+        else:
+            shared, items, place = whole, np.arange(size), block
         own, near = place[:, :1], place[:, 1:]
-        some = by_item[items]
-        shared = (some @ some.T).toarray()
         found = _solve_each(
             shared[near[:, :, None], near[:, None, :]],
             shared[near, own],

@@ -95,16 +95,14 @@ def _descend(
         before = jax.lax.dynamic_slice_in_dim(weights, group * GROUP, GROUP)
         near = jax.lax.dynamic_slice_in_dim(rest, group * GROUP, GROUP)
 
-        def step(i: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
-            after, near = state
+        def step(i: Array, change: Array) -> Array:
+            left = near[i] + own[i, i] * before[i] - jnp.matmul(own[i], change, precision="highest")
             least = jnp.maximum(own[i, i] + l2, 1e-6)  # an item that nobody has met, without l2
-            best = jnp.maximum((near[i] + own[i, i] * after[i] - l1) / least, 0)
-            best = jnp.where(group * GROUP + i == target, 0, best)
-            near = near - own[i][:, None] * (best - after[i])[None, :]
-            return after.at[i].set(best), near
+            best = jnp.where(group * GROUP + i == target, 0, jnp.maximum((left - l1) / least, 0))
+            return change.at[i].set(best - before[i])
 
-        after, _ = jax.lax.fori_loop(0, GROUP, step, (before, near))
-        change = after - before
+        change = jax.lax.fori_loop(0, GROUP, step, jnp.zeros_like(before))
+        after = before + change
         rest = rest - jnp.matmul(rows.T, change, precision="highest")
         weights = jax.lax.dynamic_update_slice_in_dim(weights, after, group * GROUP, 0)
         return weights, rest, jnp.maximum(largest, jnp.abs(change).max())
