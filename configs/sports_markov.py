@@ -1,0 +1,14 @@
+"""TODO"""
+
+from jaxrec.baselines.markov import MarkovConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+from jaxrec.metrics.protocol import Protocol
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="sports"),
+        model=MarkovConfig(),
+        protocol=Protocol(metrics=("hit_rate@10", "ndcg@10")),
+    )
