@@ -1,4 +1,11 @@
-"""TODO"""
+"""A Markov chain on Diginetica, SR-GNN's sessions: every next item, the full catalogue.
+
+Command:  jaxrec train diginetica_markov
+Time:     about a minute on two CPU cores.
+Expected: test Recall@20 .4385, MRR@20 .1423.
+Paper:    Rendle et al., "Factorizing Personalized Markov Chains", WWW 2010, for the counts;
+          Sarwar et al., "Item-Based Collaborative Filtering", WWW 2001, for the ties.
+"""
 
 from jaxrec.baselines.markov import MarkovConfig
 from jaxrec.config import Config

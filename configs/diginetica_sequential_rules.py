@@ -1,4 +1,11 @@
-"""TODO"""
+"""Sequential rules on Diginetica, SR-GNN's sessions: every next item, the full catalogue.
+
+Command:  jaxrec train diginetica_sequential_rules
+Time:     half a minute on two CPU cores.
+Expected: test Recall@20 .3968, MRR@20 .1371; not tuned. Without ItemKNN behind its counts a Markov
+          chain (--model.max-steps 1) has .3069 and .1075.
+Paper:    Ludewig and Jannach, "Evaluation of Session-based Recommendation Algorithms", UMUAI 2018.
+"""
 
 from jaxrec.baselines.sequential_rules import SequentialRulesConfig
 from jaxrec.config import Config

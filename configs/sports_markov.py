@@ -1,4 +1,12 @@
-"""TODO"""
+"""A Markov chain on Amazon Sports, S3-Rec's file: leave-one-out, the full catalogue.
+
+Command:  jaxrec train sports_markov
+          jaxrec train sports_markov --protocol.fit-on train+validation
+Time:     under half a minute on two CPU cores.
+Expected: test HR@10 .0430, NDCG@10 .0278; fitted on train and validation .0495, .0315.
+Paper:    Rendle et al., "Factorizing Personalized Markov Chains", WWW 2010, for the counts;
+          Sarwar et al., "Item-Based Collaborative Filtering", WWW 2001, for the ties.
+"""
 
 from jaxrec.baselines.markov import MarkovConfig
 from jaxrec.config import Config
