@@ -16,7 +16,17 @@ from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.negatives import Uniform
 from jaxrec.objectives import Bpr
 from jaxrec.optimizer import Adam
+from jaxrec.space import Choice, Float, Int, Range
 from jaxrec.train_step import TrainConfig
+
+
+def get_space() -> dict[str, Range]:
+    return {
+        "model.embed_dim": Choice((32, 64, 128)),
+        "objective.negatives.num": Int(1, 8),
+        "optimizer.learning_rate": Float(1e-3, 1e-2, log=True),
+        "optimizer.weight_decay": Float(0.03, 3.0, log=True),
+    }
 
 
 def get_config() -> Config:

@@ -1,4 +1,4 @@
-"""The command line: jaxrec train, evaluate, recommend, data, report.
+"""The command line: jaxrec train, tune, evaluate, recommend, data, report.
 
 Heavy imports wait until a command runs, so that `jaxrec --help` answers at once. A mistake of the
 user is one sentence on stderr and exit code 2.
@@ -26,8 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args, rest = parser.parse_known_args(argv)
         if rest and not args.overridable:
             raise InputError(f"jaxrec {args.command} has no argument {rest[0]}; see --help.")
-        # Orbax logs what it finds unusual in a checkpoint; what matters of it is said by us.
-        logging.getLogger("absl").setLevel(logging.ERROR)
+        _quieten()
         from jaxrec.commands import COMMANDS
 
         COMMANDS[args.command](args, rest)
@@ -51,6 +50,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _quieten() -> None:
+    """Leave unsaid what Orbax says of an unusual or damaged checkpoint: we say what matters."""
+    logging.getLogger("absl").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    hook = sys.unraisablehook
+
+    def report(late: Any) -> None:
+        # Its other reads end after it has closed their event loop, some as the process exits.
+        if str(late.exc_value) != "Event loop is closed":
+            hook(late)
+
+    sys.unraisablehook = report
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one sentence, and which never guesses an abbreviation."""
 
@@ -59,7 +72,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 class _Help(argparse.Action):
-    """Show the help of `train`, and where a CONFIG stands before it the config's fields."""
+    """Show the help, and where a CONFIG stands before it the config's fields."""
 
     def __call__(
         self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None
@@ -81,6 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_train(commands)
+    _add_tune(commands)
     _add_evaluate(commands)
     _add_recommend(commands)
     _add_data(commands)
@@ -103,11 +117,7 @@ def _add_train(commands: Any) -> None:
         "128 or --data.path FILE; jaxrec train CONFIG --help lists them.",
         add_help=False,
     )
-    parser.set_defaults(overridable=True)
-    parser.add_argument("config", metavar="CONFIG", help="a config's name or path")
-    parser.add_argument(
-        "-h", "--help", action=_Help, nargs=0, help="show this, and CONFIG's fields"
-    )
+    _add_config(parser)
     parser.add_argument("--workdir", type=Path, help="folder of the run (default: runs/CONFIG)")
     parser.add_argument(
         "--seeds", type=int, default=1, metavar="N", help="run N seeds; report mean ± sd"
@@ -115,6 +125,41 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--init-from", type=Path, metavar="DIR", help="start from DIR's parameters")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     parser.add_argument("--wandb", action="store_true", help="also log to Weights & Biases")
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(overridable=True)
+    parser.add_argument("config", metavar="CONFIG", help="a config's name or path")
+    parser.add_argument(
+        "-h", "--help", action=_Help, nargs=0, help="show this, and CONFIG's fields"
+    )
+
+
+def _add_tune(commands: Any) -> None:
+    parser = _command(
+        commands,
+        "tune",
+        "Search a config's fields on validation; the same command goes on after a stop.",
+        epilog="Without --space the config's get_space() says what is searched. Fields that stay "
+        "as they are follow as for train, such as --data.path FILE or --seed 1.",
+        add_help=False,
+    )
+    _add_config(parser)
+    parser.add_argument("--workdir", type=Path, help="its folder (default: runs/tune-CONFIG)")
+    parser.add_argument(
+        "--trials", type=int, default=20, metavar="N", help="trials in all (default: 20)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="begin no trial after so long"
+    )
+    parser.add_argument(
+        "--space",
+        action="append",
+        default=[],
+        metavar="NAME=RANGE",
+        help="search this field: NAME=int:LOW:HIGH, NAME=float:LOW:HIGH:log, NAME=choice:A,B; "
+        "repeat it for more fields",
+    )
 
 
 def _add_evaluate(commands: Any) -> None:
@@ -129,13 +174,13 @@ def _add_recommend(commands: Any) -> None:
     parser = _command(commands, "recommend", "Ask a run for the best items, in your own ids.")
     parser.add_argument("workdir", metavar="DIR", type=Path, help="folder of a run")
     who = parser.add_mutually_exclusive_group(required=True)
-    who.add_argument("--user", nargs="+", metavar="ID", help="users of the data")
+    who.add_argument("--user", nargs="+", action="extend", metavar="ID", help="users of the data")
     who.add_argument("--history", metavar="ITEM,ITEM", help="a bare history, oldest item first")
     who.add_argument("--all-users", action="store_true", help="every user of the data")
     parser.add_argument("-k", type=int, default=10, help="items a user (default: 10)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="write there, not to the screen")
     parser.add_argument(
-        "--format", choices=("table", "json", "csv"), help="default: --out's ending"
+        "--format", choices=("table", "json", "csv"), help="default: --out's ending, else table"
     )
     parser.add_argument("--allow", metavar="FILE|ITEM,ITEM", help="recommend only these items")
     parser.add_argument("--deny", metavar="FILE|ITEM,ITEM", help="never recommend these items")

@@ -11,15 +11,17 @@ from typing import Any
 
 import jax
 
-from jaxrec import repeat
-from jaxrec.config import Config, Source, load_config, override, to_json
-from jaxrec.data.describe import describe, write_table
+from jaxrec import repeat, trials
+from jaxrec.config import Config, Source, load_config, load_space, override, to_json
+from jaxrec.data.describe import describe, table_kind, write_table
 from jaxrec.data.prepare import DataConfig, load
 from jaxrec.data.sources.named import cache
 from jaxrec.errors import InputError
 from jaxrec.evaluate import make_evaluator
 from jaxrec.recommend import Recommender, render
 from jaxrec.run import load_run
+from jaxrec.space import parse
+from jaxrec.tune import search, write_best
 from jaxrec.workdir import locked, read_json, write_arrays, write_json
 
 _ACCELERATORS = {
@@ -32,6 +34,8 @@ _ACCELERATORS = {
 def train(args: argparse.Namespace, rest: list[str]) -> None:
     """Train or fit, evaluate, save; `rest` overrides fields of the config."""
     config = load_config(args.config, rest)
+    if config.objective is None:
+        _check_baseline(args, config)
     _cache_compilations()
     workdir = args.workdir or Path("runs") / Path(args.config).stem
     _say_device()
@@ -45,6 +49,36 @@ def train(args: argparse.Namespace, rest: list[str]) -> None:
     )
     _say(metrics_table(result))
     _say(f"{result['seconds']:.1f} s; the run is in {workdir}")
+
+
+def _check_baseline(args: argparse.Namespace, config: Config) -> None:
+    """Refuse what only a run of steps can do."""
+    if args.tensorboard or args.wandb:
+        raise InputError("A baseline has no steps to follow; drop --tensorboard and --wandb.")
+    if config.train.model_parallel != 1:
+        raise InputError(
+            f"train.model_parallel is {config.train.model_parallel}, and a baseline is fitted on "
+            "one device; drop --train.model-parallel."
+        )
+
+
+def tune(args: argparse.Namespace, rest: list[str]) -> None:
+    """Search on validation; leave the trials, a page on them and the best config."""
+    config = load_config(args.config, rest)
+    space = dict(map(parse, args.space)) or load_space(args.config)
+    _cache_compilations()
+    name = Path(args.config).stem
+    workdir = args.workdir or Path("runs") / f"tune-{name}"
+    _say_device()
+    found = search(
+        config, space, workdir, name=name, trials=args.trials, timeout=args.timeout, say=_say
+    )
+    trials.write_csv(found, workdir / "trials.csv")
+    trials.write_page(found, workdir / "trials.html")
+    write_best(found, workdir / "best.py", args.config, rest)
+    _say(trials.table(found))
+    _say(f"the trials are in {workdir / 'trials.html'} and {workdir / 'trials.csv'}; now run")
+    _say(f"jaxrec train {workdir / 'best.py'} --workdir {workdir / 'best'}")
 
 
 def _trackers(args: argparse.Namespace, config: Config) -> list[Callable[[Path], Any]]:
@@ -92,13 +126,14 @@ def recommend(args: argparse.Namespace, rest: list[str]) -> None:
     """Answer on stdout or into a file that appears whole; notices go to stderr."""
     if args.k < 1:
         raise InputError(f"-k is {args.k}; give a whole number of at least 1.")
+    kind = args.format or _kind(args.out)
     _cache_compilations()
     recommender = Recommender.load(args.workdir, _say_aside)
     options: dict[str, Any] = {
         "k": args.k,
         "exclude_seen": not args.include_seen,
-        "allow": _items(args.allow),
-        "deny": _items(args.deny),
+        "allow": _items(args.allow, recommender),
+        "deny": _items(args.deny, recommender),
         "fallback": args.fallback,
     }
     if args.history is not None:
@@ -106,17 +141,28 @@ def recommend(args: argparse.Namespace, rest: list[str]) -> None:
         found = recommender.recommend(history=history, **options)
         answers: Iterator[tuple[Any, Any]] = iter([("history", found[0])])
     else:
-        answers = recommender.stream(None if args.all_users else args.user, **options)
-    endings = {".json": "json", ".csv": "csv"}
-    kind: Any = args.format or (endings.get(args.out.suffix, "table") if args.out else "table")
+        users = None if args.all_users else list(dict.fromkeys(args.user))
+        answers = recommender.stream(users, **options)
     if args.out is None:
         sys.stdout.writelines(render(answers, kind))
         return
     with _replacing(args.out) as file:
         file.writelines(render(answers, kind))
+    _say(f"written to {args.out}")
 
 
-def _items(given: str | None) -> list[str] | None:
+def _kind(out: Path | None) -> Any:
+    """Take the format of answers from the file's ending."""
+    kinds = {".json": "json", ".csv": "csv", ".txt": "table", "": "table"}
+    ending = "" if out is None else out.suffix.lower()
+    if ending not in kinds:
+        raise InputError(
+            f"{out} has no known ending; end it with .json, .csv or .txt, or add --format."
+        )
+    return kinds[ending]
+
+
+def _items(given: str | None, recommender: Recommender) -> list[str] | None:
     """Read a list of item ids: one a line of a file, or separated by commas."""
     if given is None:
         return None
@@ -126,6 +172,12 @@ def _items(given: str | None) -> list[str] | None:
         text = Path(given).read_text() if is_file else given.replace(",", "\n")
     except (OSError, UnicodeDecodeError):
         raise InputError(f"{given} is no text file with one item id a line.") from None
+    looks_like_a_path = "," not in given and (os.sep in given or Path(given).suffix)
+    if not is_file and looks_like_a_path and not recommender.items.rows([given]).any():
+        raise InputError(
+            f"There is no file {given}, nor an item of that id; give a file with one item id a "
+            "line, or ids separated by commas."
+        )
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
@@ -134,17 +186,23 @@ def _replacing(path: Path) -> Iterator[Any]:
     """Open a file that takes its name only when it is whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(temporary, "w", encoding="utf-8", newline="") as file:
             yield file
         temporary.replace(path)
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror}.") from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
 
 
 def data(args: argparse.Namespace, rest: list[str]) -> None:
     """Describe a source and, if asked to, write its events as one table."""
+    if args.rows < 1:
+        raise InputError(f"--rows is {args.rows}; give a whole number of at least 1.")
+    if args.out is not None:
+        table_kind(args.out)  # before the reading, which may take minutes
     chosen = override(Source(DataConfig(path=args.path)), rest)
     dataset = load(chosen.data, _say_aside)
     _say(describe(dataset, args.rows))
@@ -208,6 +266,7 @@ def _say_device() -> None:
 
 COMMANDS = {
     "train": train,
+    "tune": tune,
     "evaluate": evaluate,
     "recommend": recommend,
     "data": data,

@@ -8,7 +8,7 @@ import importlib.util
 import io
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from jaxrec.data.prepare import DataConfig
 from jaxrec.errors import InputError
 from jaxrec.metrics.protocol import Protocol
 from jaxrec.optimizer import Adam
+from jaxrec.space import Range
 from jaxrec.train_step import TrainConfig
 from jaxrec.workdir import read_json
 
@@ -61,7 +62,26 @@ C = TypeVar("C")
 
 def load_config(name: str, overrides: Sequence[str] = ()) -> Config:
     """Run the config file of that path or bare name, and apply overrides such as `--seed 3`."""
-    return override(_run_file(find(name)), overrides)
+    path = find(name)
+    config = _run_file(path, lambda module: module.get_config())
+    if not isinstance(config, Config):
+        raise InputError(
+            f"get_config() of {path} gave a {type(config).__name__}: return a jaxrec.config.Config"
+        )
+    fields.check(config)
+    return override(config, overrides)
+
+
+def load_space(name: str) -> dict[str, Range]:
+    """Give what get_space() of a config file says to tune, by field; {} if it has none."""
+    path = find(name)
+    space = _run_file(path, lambda module: getattr(module, "get_space", dict)())
+    if not isinstance(space, dict) or not all(isinstance(x, Range) for x in space.values()):
+        raise InputError(
+            f"get_space() of {path} gave {space!r}: return a dict from names of fields to Float, "
+            "Int or Choice of jaxrec.space"
+        )
+    return space
 
 
 def find(name: str) -> Path:
@@ -70,15 +90,22 @@ def find(name: str) -> Path:
         path = Path(name)
         if path.is_file():
             return path
-        raise InputError(f"the config {name} is not a file: give the path of one, or a bare name")
+        raise InputError(f"the config {name} is not a file; give the path of one, or a bare name.")
     for folder in _folders():
         path = folder / f"{name}.py"
         if path.is_file():
             return path
     names = sorted({path.stem for folder in _folders() for path in folder.glob("*.py")})
     raise InputError(
-        f"no config is named {name!r}{_nearest(name, names)}: the names are {', '.join(names)}"
+        f"no config is named {name!r}{_nearest(name, names)} The names are {', '.join(names)}."
     )
+
+
+def portable(name: str) -> str:
+    """Name a config so that any folder finds it: a shipped one bare, another by its whole path."""
+    path = find(name).resolve()
+    shipped = any(path == folder.resolve() / path.name for folder in _folders()[1:])
+    return path.stem if shipped else str(path)
 
 
 def _folders() -> list[Path]:
@@ -86,26 +113,20 @@ def _folders() -> list[Path]:
     return [Path("configs"), package / "configs", package.parent / "configs"]
 
 
-def _run_file(path: Path) -> Config:
+def _run_file(path: Path, call: Callable[[Any], Any]) -> Any:
     module_spec = importlib.util.spec_from_file_location(path.stem, path)
     assert module_spec is not None
     assert module_spec.loader is not None
     module = importlib.util.module_from_spec(module_spec)
     try:
         module_spec.loader.exec_module(module)
-        config = module.get_config()
+        return call(module)
     except InputError:
         raise
     except Exception as error:
         raise InputError(
             f"the config {path} could not be run: {type(error).__name__}: {_first_line(error)}"
         ) from error
-    if not isinstance(config, Config):
-        raise InputError(
-            f"get_config() of {path} gave a {type(config).__name__}: return a jaxrec.config.Config"
-        )
-    fields.check(config)
-    return config
 
 
 def _first_line(error: Exception) -> str:
@@ -140,21 +161,59 @@ def override(config: C, arguments: Sequence[str]) -> C:
     return changed
 
 
-def option_names(config: Any, prefix: str = "--") -> Iterator[str]:
+def option_names(config: Any) -> Iterator[str]:
     """List the options that `override` knows for this config."""
-    for item in dataclasses.fields(config):
-        value, name = getattr(config, item.name), item.name.replace("_", "-")
-        if dataclasses.is_dataclass(value):
-            yield from option_names(value, f"{prefix}{name}.")
-            continue
-        yield prefix + name
+    for name, value in values_of(config).items():
+        option = name.replace("_", "-")
+        yield f"--{option}"
         if isinstance(value, bool):
-            yield f"{prefix}no-{name}"
+            group, dot, last = option.rpartition(".")
+            yield f"--{group}{dot}no-{last}"
+
+
+def values_of(config: Any, prefix: str = "") -> dict[str, Any]:
+    """Give the value of every field, at every depth, by its dotted name."""
+    found: dict[str, Any] = {}
+    for item in dataclasses.fields(config):
+        value, name = getattr(config, item.name), prefix + item.name
+        inner = dataclasses.is_dataclass(value)
+        found |= values_of(value, f"{name}.") if inner else {name: value}
+    return found
+
+
+def assign(config: C, values: Mapping[str, Any]) -> C:
+    """Replace fields by their dotted names, as in {"model.embed_dim": 64}."""
+    check_names(config, values)
+    changed = _replaced(config, values)
+    fields.check(changed)
+    return changed
+
+
+def check_names(config: Any, names: Iterable[str]) -> None:
+    """Refuse a dotted name that is no field of the config."""
+    known = list(values_of(config))
+    for name in names:
+        if name not in known:
+            raise InputError(f"the config has no field {name}{_nearest(name, known)}")
+
+
+def _replaced(config: Any, values: Mapping[str, Any]) -> Any:
+    """Replace all fields of a dataclass at once: its checks see no mixture of old and new."""
+    inner: dict[str, dict[str, Any]] = {}
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        head, _, rest = name.partition(".")
+        if rest:
+            inner.setdefault(head, {})[rest] = value
+        else:
+            changes[head] = value
+    changes |= {head: _replaced(getattr(config, head), part) for head, part in inner.items()}
+    return dataclasses.replace(config, **changes)
 
 
 def _nearest(name: str, names: Sequence[str]) -> str:
     near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f"; did you mean {near[0]}?" if near else "."
 
 
 def _sentence(box: str) -> str:

@@ -37,16 +37,19 @@ def check(config: Any, name: str = "") -> None:
     """Hold every field, at every depth, against its annotation and the range of its name."""
     hints = typing.get_type_hints(type(config))
     for item in dataclasses.fields(config):
-        value, path = getattr(config, item.name), f"{name}{item.name}"
-        if not matches(value, hints[item.name]):
-            expected = item.type if isinstance(item.type, str) else describe(hints[item.name])
-            raise InputError(f"{path} is {value!r}, which is not of type {expected}.")
-        if dataclasses.is_dataclass(value):
-            check(value, f"{path}.")
-            continue
-        for number in value if isinstance(value, tuple) else (value,):
-            if isinstance(number, int | float) and not isinstance(number, bool):
-                _check_range(path, item.name, number)
+        check_value(getattr(config, item.name), hints[item.name], f"{name}{item.name}")
+
+
+def check_value(value: Any, hint: Any, path: str) -> None:
+    """Hold a value against an annotation, and the range of the name at the end of its path."""
+    if not matches(value, hint):
+        raise InputError(f"{path} is {value!r}, which is not of type {describe(hint)}.")
+    if dataclasses.is_dataclass(value):
+        check(value, f"{path}.")
+        return
+    for number in value if isinstance(value, tuple) else (value,):
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            _check_range(path, path.rpartition(".")[2], number)
 
 
 def matches(value: Any, hint: Any) -> bool:

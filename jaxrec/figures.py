@@ -111,6 +111,34 @@ def stacked(rows: Sequence[str], columns: Sequence[str], shares: np.ndarray, tit
     return _panels({"share of what is recommended": shares}, draw, (4.8, height), title)
 
 
+def trials(
+    panels: Mapping[str, tuple[Sequence[tuple[float, float, bool]], str | Sequence[str]]],
+    title: str,
+    best: Sequence[float] = (),
+) -> str:
+    """Draw a dot (x, value, whether complete) a trial, hollow if pruned; best is a line over all.
+
+    The second entry of a panel is how x is laid out: "linear", "log", or the names of 0, 1, ….
+    """
+
+    def draw(axes: Any, panel: Any) -> None:
+        dots, layout = panel
+        axes.grid(axis="y")
+        for complete, fill in ((True, PALETTE[0]), (False, "none")):
+            chosen = [(x, value) for x, value, whole in dots if whole == complete]
+            x, values = np.array(chosen).reshape(-1, 2).T
+            axes.plot(x, values, "o", color=PALETTE[0], markerfacecolor=fill)
+        if isinstance(layout, str):
+            axes.set_xscale(layout)
+        else:
+            axes.set_xticks(range(len(layout)), layout)
+            axes.set_xlim(-0.5, len(layout) - 0.5)
+        if best:
+            axes.step(range(len(best)), best, where="post", color=PALETTE[1], linewidth=1.2)
+
+    return _panels(panels, draw, (3.6, 2.7), title, sharey=True)
+
+
 def _line(index: int) -> dict[str, Any]:
     return {"color": colour_of(index), "marker": _MARKERS[index % len(_MARKERS)]}
 

@@ -1,8 +1,16 @@
-"""The few pieces of HTML that the report is made of."""
+"""The few pieces of HTML that reports are made of."""
 
 import html
+import importlib.resources
+import string
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+
+def page(title: str, body: str) -> str:
+    """Make one self-contained page."""
+    template = importlib.resources.files("jaxrec").joinpath("report.html").read_text("utf-8")
+    return string.Template(template).substitute(title=text(title), body=body)
 
 
 def text(value: Any) -> str:

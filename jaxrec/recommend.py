@@ -148,12 +148,12 @@ class Recommender:
             allowed = allowed.copy()
             allowed[rows] = False
         length = self._history_length()
-        if length == 0 and self.run.config.objective is not None:
+        model, trained = self.run.config.model, self.run.config.objective is not None
+        if length == 0 and getattr(model, "knows_users_by_id", trained):
             if fallback is None:
                 raise InputError(
-                    f"{type(self.run.config.model).__name__} knows users by their id and cannot "
-                    "answer a bare history; ask a sequence model or a baseline, or add --fallback "
-                    "popularity."
+                    f"{type(model).__name__} knows users by their id and cannot answer a bare "
+                    "history; ask a sequence model or item_knn, or add --fallback popularity."
                 )
             return self._popular(allowed, k)
         return self._ask(question_of(self.resident, [rows.tolist()], length), None, allowed, k)[0]
@@ -195,6 +195,8 @@ class Recommender:
         if deny is not None:
             allowed[self._known_items(deny, "deny-list", needed=False)] = False
         allowed[0] = False
+        if not allowed.any():
+            self.say("No item is left to recommend; the deny-list holds all that are allowed.")
         return allowed
 
     def _known_items(self, raw: Sequence[Any], name: str, needed: bool = True) -> np.ndarray:
@@ -270,6 +272,9 @@ def _csv_line(*cells: Any) -> str:
 
 def _tables(answers: Iterable[tuple[Any, list[Recommendation]]]) -> Iterator[str]:
     for user, found in answers:
+        if not found:
+            yield f"{user}\n  no item is left\n"
+            continue
         width = max([len(str(item)) for item, _, _ in found] + [4])
         yield f"{user}\n  rank  {'item':<{width}}  {'score':>10}  title\n"
         for rank, (item, score, title) in enumerate(found, 1):

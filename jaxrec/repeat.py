@@ -16,14 +16,14 @@ from jaxrec.workdir import locked, read_json, write_json
 def train(config: Config, workdir: str | Path, *, seeds: int = 1, **options: Any) -> dict[str, Any]:
     """Train once, or in DIR/seed-0 … and DIR/fold-0 … with the mean over them in DIR/metrics.json.
 
-    Seeds count up from the config's; a k-fold split whose fold is None runs every fold. The options
-    are those of train_and_evaluate.
+    Seeds count up from the config's, and so does that of a baseline; a k-fold split whose fold is
+    None runs every fold. The options are those of train_and_evaluate.
     """
     if seeds < 1:
         raise InputError(f"--seeds is {seeds}; give a whole number of at least 1.")
     if seeds > 1:
         numbers = range(config.seed, config.seed + seeds)
-        runs = {f"seed-{n}": dataclasses.replace(config, seed=n) for n in numbers}
+        runs = {f"seed-{n}": _seeded(config, n) for n in numbers}
     elif isinstance(config.data.split, KFold) and config.data.split.fold is None:
         runs = {f"fold-{n}": _fold(config, n) for n in range(config.data.split.k)}
     else:
@@ -65,6 +65,13 @@ def average(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "examples_per_second": first["examples_per_second"],
         **{name: first[name] for name in shared},
     }
+
+
+def _seeded(config: Config, seed: int) -> Config:
+    model = config.model
+    if hasattr(model, "seed"):  # of a baseline, which is fitted without the run's
+        model = dataclasses.replace(model, seed=model.seed + seed - config.seed)
+    return dataclasses.replace(config, seed=seed, model=model)
 
 
 def _fold(config: Config, fold: int) -> Config:

@@ -1,8 +1,6 @@
 """One self-contained page on several runs: how well, how surely, and what is recommended."""
 
-import importlib.resources
 import json
-import string
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -24,6 +22,7 @@ from jaxrec.errors import InputError
 from jaxrec.exposure import TIERS, Exposure, measure
 from jaxrec.markup import text
 from jaxrec.run import Say
+from jaxrec.workdir import write_text
 
 PLACES = 10
 """How long the lists are that are looked at."""
@@ -46,14 +45,10 @@ def write_report(workdirs: Sequence[Path], out: Path, say: Say = print) -> list[
     for group in groups:
         say(table(group))
     body = _body(records, groups, say)
-    page = importlib.resources.files("jaxrec").joinpath("report.html").read_text("utf-8")
     title = ", ".join(dict.fromkeys(record.basis["data"] for record in records))
-    page = string.Template(page).substitute(title=text(f"jaxrec: {title}"), body=body)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = out.with_name(f".{out.name}.tmp")
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(out)
+        write_text(out, markup.page(f"jaxrec: {title}", body))
     except OSError as error:
         raise InputError(f"{out} cannot be written: {error.strerror}.") from None
     return records

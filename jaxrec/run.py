@@ -47,7 +47,7 @@ def open_run(
     if any(workdir.glob("seed-*")) or any(workdir.glob("fold-*")):
         raise InputError(f"{workdir} holds several runs; give another --workdir.")
     trained = (workdir / "metrics.json").exists() or readable(workdir / "checkpoints")
-    changed = _difference(read_json(path), given) if path.exists() else "its config.json is gone"
+    changed = difference(read_json(path), given) if path.exists() else "its config.json is gone"
     if trained and changed:
         raise InputError(
             f"{workdir} holds a run of another config ({changed}); give another --workdir."
@@ -122,11 +122,11 @@ def make_spec(config: Config, prepared: Prepared, known: Resident) -> Spec:
     )
 
 
-def _difference(saved: Any, given: Any, path: str = "") -> str | None:
-    """Name the first field in which two configs differ, or None."""
+def difference(saved: Any, given: Any, path: str = "") -> str | None:
+    """Name the first field in which two configs, as JSON, differ; or None."""
     if isinstance(saved, dict) and isinstance(given, dict):
         for name in given | saved:
-            found = _difference(saved.get(name), given.get(name), f"{path}.{name}".lstrip("."))
+            found = difference(saved.get(name), given.get(name), f"{path}.{name}".lstrip("."))
             if found:
                 return found
         return None

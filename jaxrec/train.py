@@ -36,6 +36,8 @@ from jaxrec.train_state import Monitor, TrainState, create, grow
 from jaxrec.train_step import make_train_steps
 from jaxrec.workdir import locked, provenance, read_json, write_arrays, write_json
 
+Report = Callable[[int, dict[str, float]], None]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fitted:
@@ -108,10 +110,12 @@ def train_model(
     start: Run | None,
     trackers: Sequence[Callable[[Path], Writer]],
     say: Say,
+    report: Report = lambda step, values: None,
 ) -> Fitted:
     """Train on `events` until validation gets no better; or, for a refit, for so many epochs.
 
-    Raises InputError at a loss or gradient that is not finite. SIGTERM saves, then exits with 143.
+    report hears of each validation, and ends training by what it raises. Raises InputError at a
+    loss or gradient that is not finite. SIGTERM saves, then exits with 143.
     """
     train = config.train
     data = resident(prepared, events)
@@ -155,6 +159,7 @@ def train_model(
                     if at_border:
                         values = validate(state.variables()) if validate else {}
                         log.write(step, {f"validation/{k}": v for k, v in values.items()})
+                        report(step, values)
                         state = dataclasses.replace(
                             state, monitor=watch(state.monitor, step, values, config)
                         )

@@ -40,11 +40,15 @@ def locked(workdir: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write as `write_text` does."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=True) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
     """Write whole or not at all: to a temporary name, to the disk, then renamed."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w") as file:
-        json.dump(value, file, indent=2, allow_nan=True)
-        file.write("\n")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

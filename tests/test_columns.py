@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from jaxrec.data.columns import event_codes, guess_columns, numbers, seconds
+from jaxrec.data.columns import event_codes, guess_columns, is_date, numbers, seconds
 from jaxrec.errors import InputError
 
 DATES = pd.to_datetime(["1970-01-01", "1970-01-02 00:00:00.5"], format="ISO8601")
@@ -63,8 +63,31 @@ def test_dates_and_numbers_become_seconds(column):
     assert seconds(column).tolist() == [0, 86_400.5]
 
 
-def test_other_date_forms_follow_the_first():
-    assert seconds(["01/31/1970", "02/01/1970"]).tolist() == [30 * 86_400, 31 * 86_400]
+@pytest.mark.parametrize(
+    "dates",
+    [
+        ["01/31/1970", "02/01/1970"],
+        ["31/01/1970", "01/02/1970"],
+        ["31.01.1970 00:00", "01.02.1970 00:00"],
+        ["1970/01/31", "1970/02/01"],
+        ["Jan 31, 1970", "Feb 01, 1970"],
+    ],
+)
+def test_month_or_day_comes_first_as_fits_all_dates(dates):
+    days = np.array([30.0, 31.0]) * 86_400
+    np.testing.assert_array_equal(seconds(dates), days)
+    np.testing.assert_array_equal(seconds(dates[::-1]), days[::-1])
+
+
+def test_dates_that_can_be_read_in_two_ways_are_refused():
+    with pytest.raises(InputError, match=r"'02/03/2024' may have its month .* as YYYY-MM-DD"):
+        seconds(["01/01/2024", "02/03/2024", "04/03/2024"])
+    assert len(set(seconds(["01/01/2024", "01/01/2024"]))) == 1
+
+
+def test_a_date_alone_is_known_as_one():
+    assert all(map(is_date, ["2024-01-03", "02/03/2024", "13/02/2024", "Jan 3, 2024"]))
+    assert not is_date("soon")
 
 
 def test_missing_entries_stay_missing():

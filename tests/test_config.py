@@ -253,6 +253,50 @@ def test_a_broken_config_file_is_named(tmp_path, text, message):
     assert "mine.py" in str(refused.value)
 
 
+def test_assign_reaches_any_depth_at_once():
+    changed = configs.assign(Outer(), {"inner.width": 8, "user_column": "who", "inner.kind": "b"})
+    assert changed == Outer(Inner(8, kind="b"), user_column="who")
+    for name, words in (
+        ("inner.widht", "did you mean inner.width"),
+        ("inner", "no field inner"),
+        ("inner.width.more", "no field"),
+    ):
+        with pytest.raises(InputError, match=words):
+            configs.assign(Outer(), {name: 1})
+    with pytest.raises(InputError, match="width is 0"):
+        configs.assign(Outer(), {"inner.width": 0})
+    with pytest.raises(InputError, match="not of type"):
+        configs.assign(Outer(), {"inner.width": 1.5})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_space_of_a_config_is_of_its_fields(name):
+    space = configs.load_space(name)
+    for field_name, span in space.items():
+        for value in span.ends:
+            assert configs.assign(load_config(name), {field_name: value})
+
+
+def test_a_space_is_of_ranges(tmp_path):
+    text = (Path(__file__).parents[1] / "configs" / "ml100k_popularity.py").read_text()
+    before, _, after = text.partition('{"model.half_life_days"')
+    for wrong in ('{"model.half_life_days": (1, 9)}', "[]"):
+        path = tmp_path / "wrong.py"
+        path.write_text(before + wrong + after[after.index("}") + 1 :])
+        with pytest.raises(InputError, match="Float, Int or Choice"):
+            configs.load_space(str(path))
+
+
+def test_a_config_is_named_so_that_any_folder_finds_it(tmp_path, monkeypatch):
+    shipped = Path(__file__).parents[1] / "configs" / "ml100k_mf.py"
+    assert configs.portable("ml100k_mf") == configs.portable(str(shipped)) == "ml100k_mf"
+    (tmp_path / "configs").mkdir()
+    own = tmp_path / "configs" / "ml100k_mf.py"
+    own.write_text(shipped.read_text())
+    monkeypatch.chdir(tmp_path)
+    assert configs.portable("ml100k_mf") == str(own)
+
+
 def test_reading_no_run_or_a_damaged_one_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no run"):
         configs.read(tmp_path / "config.json")

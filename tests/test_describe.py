@@ -66,11 +66,17 @@ def test_a_table_is_read_again_as_it_was(tmp_path, ending):
     assert again.items.ids.tolist() == [10, 11, 12]
 
 
-def test_an_unknown_ending_or_folder_is_refused(tmp_path):
+def test_a_missing_folder_is_made(tmp_path):
+    write_table(_events(), tmp_path / "new" / "events.csv")
+    assert (tmp_path / "new" / "events.csv").exists()
+
+
+def test_an_unknown_ending_or_a_file_for_a_folder_is_refused(tmp_path):
     with pytest.raises(InputError, match="ending"):
         write_table(_events(), tmp_path / "events.xlsx")
+    (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be written"):
-        write_table(_events(), tmp_path / "nowhere" / "events.csv")
+        write_table(_events(), tmp_path / "file" / "events.csv")
 
 
 def test_the_headline_says_sizes_parts_and_what_cleaning_removed():

@@ -24,14 +24,14 @@ LAYERS = (
         "markup",
         "fields",
     ),
-    ("metrics",),  # asks about events, so it stands above data
+    ("metrics", "space"),  # metrics asks about events, so it stands above data
     ("encoders", "objectives"),
     ("models", "baselines"),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),
     ("config",),
     ("run",),
-    ("train", "recommend", "export"),
+    ("train", "recommend", "export", "trials"),
     ("repeat", "tune", "exposure", "compare"),
     ("report", "serving"),
     ("commands",),

@@ -239,3 +239,4 @@ def test_a_table_is_aligned():
     assert lines[0] == "7"
     assert lines[2].index("3") == lines[1].index("item")
     assert lines[2].endswith('A "quoted", title')
+    assert lines[-2:] == ["9", "  no item is left"]

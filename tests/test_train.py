@@ -16,7 +16,7 @@ from jaxrec.config import Config
 from jaxrec.data.batches import Pairs, Sequences
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.normalisation import Normalisation
-from jaxrec.data.prepare import DataConfig
+from jaxrec.data.prepare import DataConfig, prepare
 from jaxrec.data.splits import KFold, LeaveOneOut
 from jaxrec.errors import InputError
 from jaxrec.metrics.protocol import Protocol
@@ -29,7 +29,7 @@ from jaxrec.repeat import train
 from jaxrec.run import load_run
 from jaxrec.tracking import jsonl
 from jaxrec.tracking.log import Log
-from jaxrec.train import train_and_evaluate
+from jaxrec.train import train_and_evaluate, train_model
 from jaxrec.train_state import grow
 from jaxrec.train_step import TrainConfig
 from jaxrec.workdir import locked
@@ -102,6 +102,25 @@ def test_training_stops_when_validation_gets_no_better(tmp_path):
     assert int(np.argmax(values)) == len(values) - 3, "two more validations than the best"
     assert result["checkpoint"]["step"] == lines[-3]["step"]
     assert result["validation"]["ndcg@10"] == pytest.approx(max(values), abs=1e-6)
+
+
+def test_a_report_hears_each_validation_and_may_end_training(tmp_path):
+    prepared = prepare(Dataset("some", events()), MF.data, 0)
+    heard = []
+
+    def report(step, values):
+        heard.append((step, values["ndcg@10"]))
+        if len(heard) == 3:
+            raise StopIteration
+
+    options = (None, None, (), quiet, report)
+    with pytest.raises(StopIteration):
+        train_model(with_train(epochs=9), prepared, prepared.split.train, tmp_path, *options)
+    lines = jsonl.read(tmp_path / "metrics.jsonl")
+    assert heard == [
+        (x["step"], x["validation/ndcg@10"]) for x in lines if "validation/ndcg@10" in x
+    ]
+    assert heard[2][0] == 3 * heard[0][0]
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):

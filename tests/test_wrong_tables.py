@@ -48,6 +48,14 @@ HEADER = "user,item,rating,time\n"
             HEADER.encode() + b"1,2,3,2020-01-01\n1,2,3,soon\n",
             "line 3: the timestamp 'soon'.* is not a date",
         ),
+        (
+            HEADER.encode() + b"1,2,3,02/03/2024\n1,2,3,05/03/2024\n",
+            "the timestamp '02/03/2024' may have its month or its day first",
+        ),
+        (
+            HEADER.encode() + b"1,2,3,02/03/2024\n1,2,3,soon\n",
+            "line 3: the timestamp 'soon'.* is not a date",
+        ),
         (HEADER.encode() + b"1,2,3,4\n1,\xff\xfe,3,4\n", "is not UTF-8 in line 3"),
         (b"\x89PNG\r\n\x1a\n" + bytes(50), "is a picture"),
         (b"MZ\x90\x00\x03" + bytes(range(200)), "is a binary file"),

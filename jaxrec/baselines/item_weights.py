@@ -5,19 +5,23 @@ score(u, j) = sum of w_ij over the items i that u knows
 
 from typing import no_type_check
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 from scipy import sparse
 
-from jaxrec.baselines.sparse_rows import SparseRows, last_of_kind
+from jaxrec.baselines.sparse_rows import SparseRows, last_of_kind, multi_hot
 from jaxrec.data.histories import positives
 from jaxrec.data.interactions import Interactions
 from jaxrec.typing import Batch
 
 DENSE_SPEEDUP = 500
 """Multiplications of a matrix product in the time of one scattered addition (on a CPU)."""
+
+ROW_SLOWDOWN = 60
+"""Multiplications of a matrix product in the time of one addition of rows (on a CPU)."""
 
 
 @struct.dataclass
@@ -39,9 +43,14 @@ class ItemWeights:
         additions = float(np.bincount(known.indices, minlength=size) @ np.diff(weights.indptr))
         fits = 4 * size**2 <= budget
         if fits and additions * DENSE_SPEEDUP > known.shape[0] * float(size) ** 2:
-            nothing = SparseRows.build(sparse.csr_array((size, size), dtype=np.float32))
-            return ItemWeights(nothing, jnp.asarray(weights.toarray(), jnp.float32))
+            return ItemWeights.dense(jnp.asarray(weights.toarray(), jnp.float32))
         return ItemWeights(SparseRows.build(weights), jnp.zeros((1, 1), jnp.float32))
+
+    @staticmethod
+    def dense(matrix: Float[Array, "items_plus_1 items_plus_1"]) -> "ItemWeights":
+        """Take a matrix whose every entry counts; it is not copied."""
+        nothing = SparseRows.build(sparse.csr_array(matrix.shape, dtype=np.float32))
+        return ItemWeights(nothing, matrix)
 
     def scores(
         self, batch: Batch, items: Int[Array, "batch n"] | None = None
@@ -49,14 +58,42 @@ class ItemWeights:
         """Score each user's candidates, or all items; an item known twice counts once."""
         num_items = batch.catalogue.counts.shape[0] - 1
         if self.matrix.shape[0] > 1:
-            users = jnp.arange(batch.history.shape[0])[:, None]
-            known = jnp.zeros((batch.history.shape[0], num_items + 1), jnp.float32)
-            known = known.at[users, batch.history].set(1).at[:, 0].set(0)
-            scores = jnp.matmul(known, self.matrix, precision="highest")
+            scores = _sums_of_rows(self.matrix, batch.history)
         else:
             met = last_of_kind(batch.history, num_items).astype(jnp.float32)
             scores = self.rows.weighted_sum(batch.history, met, num_items + 1)
         return scores if items is None else jnp.take_along_axis(scores, items, 1)
+
+
+def _sums_of_rows(
+    matrix: Float[Array, "items_plus_1 items_plus_1"], history: Int[Array, "batch length"]
+) -> Float[Array, "batch items_plus_1"]:
+    """Add up the rows of each history's items.
+
+    On a CPU a product with histories that are short beside the catalogue is mostly zeros, and takes
+    the whole matrix through the cache for each chunk of users; rows are then added one by one.
+    """
+    num_items = matrix.shape[0] - 1
+
+    def multiply(history: Int[Array, "batch length"]) -> Float[Array, "batch items_plus_1"]:
+        return jnp.matmul(multi_hot(history, num_items), matrix, precision="highest")
+
+    def add(history: Int[Array, "batch length"]) -> Float[Array, "batch items_plus_1"]:
+        met = last_of_kind(history, num_items)
+        items = -jnp.sort(-jnp.where(met, history, 0), axis=1)
+
+        def of_user(asked: tuple[Array, Array]) -> Float[Array, "items_plus_1"]:
+            items, number = asked
+            begun = jnp.zeros(num_items + 1, jnp.float32)
+            return jax.lax.fori_loop(0, number, lambda i, sums: sums + matrix[items[i]], begun)
+
+        return jax.lax.map(of_user, (items, met.sum(1)))
+
+    def cheaper(history: Int[Array, "batch length"]) -> Float[Array, "batch items_plus_1"]:
+        few = jnp.sum(history > 0) * ROW_SLOWDOWN < history.shape[0] * (num_items + 1)
+        return jax.lax.cond(few, add, multiply, history)
+
+    return jax.lax.platform_dependent(history, cpu=cheaper, default=multiply)
 
 
 def known_items(train: Interactions) -> sparse.csr_array:

@@ -1,6 +1,6 @@
 """A sparse matrix on the device, whose rows are added up without work for what is not there."""
 
-from typing import no_type_check
+from typing import Literal, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -46,11 +46,16 @@ class SparseRows:
         )
 
     def weighted_sum(
-        self, rows: Int[Array, "batch n"], values: Float[Array, "batch n"], num_columns: int
+        self,
+        rows: Int[Array, "batch n"],
+        values: Float[Array, "batch n"],
+        num_columns: int,
+        over: Literal["sum", "max"] = "sum",
     ) -> Float[Array, "batch columns"]:
         """Add up values × rows, for each of the batch; an entry of value 0 costs nothing.
 
-        So many blocks are added in one step, whosever they are: no work goes into padding.
+        So many blocks are added in one step, whosever they are: no work goes into padding. With
+        "max" the largest product, or 0, is taken instead of the sum.
         """
         batch, n = rows.shape
         row, value = rows.reshape(-1), values.reshape(-1)
@@ -66,7 +71,8 @@ class SparseRows:
             block = jnp.where(place < total, block, 0)
             column = (entry // n)[:, None] * num_columns + self.columns[block]
             added = value[entry][:, None] * self.weights[block]
-            return sums.at[column.reshape(-1)].add(added.reshape(-1))
+            to = sums.at[column.reshape(-1)]
+            return to.max(added.reshape(-1)) if over == "max" else to.add(added.reshape(-1))
 
         sums = jnp.zeros(batch * num_columns, jnp.float32)
         if batch * n:
@@ -82,6 +88,15 @@ def last_of_kind(
     place = jnp.arange(1, history.shape[1] + 1, dtype=jnp.int32)[None, :]
     last = jnp.zeros((history.shape[0], num_items + 1), jnp.int32)
     return (last.at[users, history].max(place)[users, history] == place) & (history > 0)
+
+
+def multi_hot(
+    history: Int[Array, "batch length"], num_items: int
+) -> Float[Array, "batch items_plus_1"]:
+    """Mark the items of each history with 1; row 0, the padding, is none."""
+    users = jnp.arange(history.shape[0])[:, None]
+    known = jnp.zeros((history.shape[0], num_items + 1), jnp.float32)
+    return known.at[users, history].set(1).at[:, 0].set(0)
 
 
 def largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:

@@ -1,5 +1,6 @@
 """Columns of a table: found by name, turned into numbers, seconds and event codes."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,6 +32,10 @@ REQUIRED = ("user", "item")
 
 Rows = Sequence[int] | np.ndarray
 """Places in the source, by which errors name an entry."""
+
+
+class AmbiguousDate(InputError):
+    """A column of dates that can be read month first and day first."""
 
 
 def guess_columns(
@@ -83,7 +88,7 @@ def seconds(column: Any, name: str = "timestamp", rows: Rows | None = None) -> n
     dates = pd.api.types.is_datetime64_any_dtype(series.dtype)
     if not dates and not pd.to_numeric(series[:1000], errors="coerce").isna().any():
         return numbers(series, name, rows)
-    parsed = _dates(series)
+    parsed = _dates(series, name)
     bad = parsed.isna() & series.notna()
     _refuse(bad, series, f"the {name} {{}} {{}} is neither a number nor a date", rows)
     ticks = parsed.dt.tz_localize(None).to_numpy("datetime64[us]")
@@ -102,15 +107,43 @@ def event_codes(column: Any, rows: Rows | None = None) -> tuple[np.ndarray, tupl
     return codes.astype(np.int8), tuple(str(name) for name in names)
 
 
-def _dates(series: pd.Series) -> pd.Series:
-    parsed = pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601")
-    if parsed.isna().sum() <= series.isna().sum():
-        return parsed
-    guess = pd.tseries.api.guess_datetime_format(str(series[series.notna()].iloc[0]))
-    if guess is None:
-        return parsed
-    other = pd.to_datetime(series, errors="coerce", utc=True, format=guess)
-    return other if other.isna().sum() < parsed.isna().sum() else parsed
+def is_date(text: str) -> bool:
+    """Tell whether a text is a date in some form, be its month or its day first."""
+    return any(parsed.notna().all() for parsed in _readings(pd.Series([text])))
+
+
+def _dates(series: pd.Series, name: str) -> pd.Series:
+    """Read dates in the form that fits them all; if none does, in the one that fits the most."""
+    readings = _readings(series)
+    fitting = [parsed for parsed in readings if _fits(parsed, series)]
+    if not fitting:
+        return max(readings, key=lambda parsed: parsed.notna().sum())
+    differs = series.notna() & (fitting[0] != fitting[-1])
+    if differs.any():
+        raise AmbiguousDate(
+            f"the {name} {series[differs].iloc[0]!r} may have its month or its day first, and no "
+            "other date tells which; write dates as YYYY-MM-DD"
+        )
+    return fitting[0]
+
+
+def _readings(series: pd.Series) -> list[pd.Series]:
+    """Read dates as ISO 8601; else also in the form of the first, month first and day first."""
+    iso = pd.to_datetime(series, errors="coerce", utc=True, format="ISO8601")
+    if _fits(iso, series):
+        return [iso]
+    first = str(series[series.notna()].iloc[0])
+    with warnings.catch_warnings(action="ignore"):  # of a first date that fits one order only
+        forms = [pd.tseries.api.guess_datetime_format(first, dayfirst=x) for x in (False, True)]
+    return [iso] + [
+        pd.to_datetime(series, errors="coerce", utc=True, format=form)
+        for form in dict.fromkeys(forms)
+        if form is not None
+    ]
+
+
+def _fits(parsed: pd.Series, series: pd.Series) -> bool:
+    return not (parsed.isna() & series.notna()).any()
 
 
 def _refuse(bad: Any, series: pd.Series, sentence: str, rows: Rows | None) -> None:

@@ -69,14 +69,21 @@ def to_frame(events: Interactions) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def write_table(events: Interactions, path: Path) -> None:
-    """Write the events as .csv, .tsv, .jsonl or .parquet; the file appears whole or not at all."""
+def table_kind(path: Path) -> str:
+    """Give the ending of a table to be written; another one than `write_table` knows is refused."""
     kind = path.suffix.lower()
     if kind not in _WRITERS:
-        raise InputError(f"{path} has no known ending: end it with one of {', '.join(_WRITERS)}.")
+        raise InputError(f"{path} has no known ending; end it with one of {', '.join(_WRITERS)}.")
+    return kind
+
+
+def write_table(events: Interactions, path: Path) -> None:
+    """Write the events as .csv, .tsv, .jsonl or .parquet; the file appears whole or not at all."""
+    kind = table_kind(path)
     frame = to_frame(events)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         if kind == ".parquet":
             frame.to_parquet(temporary, index=False)
         elif kind == ".jsonl":

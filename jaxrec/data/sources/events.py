@@ -27,7 +27,7 @@ class Files:
         if self.train is None:
             if self.test or self.validation:
                 raise InputError("a split data set needs --data.train beside its other files")
-            if self.path is None:
+            if not self.path:
                 raise InputError("no data is named; give --data.path or --data.train")
             return {"": Path(self.path)}
         given = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from jaxrec.data.columns import guess_columns, seconds
+from jaxrec.data.columns import AmbiguousDate, guess_columns, is_date, seconds
 from jaxrec.data.sources import files
 from jaxrec.data.sources.events import Columns, RawEvents
 from jaxrec.errors import InputError
@@ -99,7 +99,7 @@ def read_roles(
             role: _category(x) if types[role] == TEXT else _numbers(x) for role, x in raw.items()
         }
         if dates:
-            arrays["timestamp"] = _dates(arrays["timestamp"])
+            arrays["timestamp"] = _dates(path, arrays["timestamp"])
     except (pa.ArrowException, ValueError) as error:
         if type(error) is InputError:
             raise
@@ -212,9 +212,11 @@ def _numbers(column: pa.ChunkedArray) -> np.ndarray:
     return array
 
 
-def _dates(column: pd.Series) -> np.ndarray:
+def _dates(path: Path, column: pd.Series) -> np.ndarray:
     try:
         parsed = seconds(pd.Series(column.cat.categories))
+    except AmbiguousDate as error:
+        raise InputError(f"{path}: {error}") from error
     except InputError as error:  # it counts distinct dates, not lines
         raise ValueError("a timestamp that is no date") from error
     return parsed[column.cat.codes.to_numpy()]
@@ -265,11 +267,7 @@ def _wrong(
         if role not in ("value", "timestamp"):
             continue
         if role == "timestamp" and dates:
-            try:
-                bad = math.isnan(seconds([field])[0])
-            except InputError:
-                bad = True
-            if bad:
+            if not is_date(field):
                 return f"the timestamp {field!r} (column {name}) is not a date; {FIX}"
             continue
         number = _number(field)

@@ -1,0 +1,21 @@
+"""EASE on Gowalla, on the files and by the protocol of LightGCN.
+
+Command:  jaxrec train gowalla_ease
+Time:
+Expected:
+Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
+"""
+
+from jaxrec.baselines.ease import EASEConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+from jaxrec.data.splits import Given
+from jaxrec.metrics.protocol import Protocol
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="gowalla", split=Given()),
+        model=EASEConfig(l2=80.0),
+        protocol=Protocol(metrics=("recall@20", "ndcg@20"), monitor="ndcg@20"),
+    )

@@ -1,0 +1,21 @@
+"""Biases of users and items alone on MovieLens-100K: Surprise's five folds.
+
+Command:  jaxrec train ml100k_baseline_only
+Time:     TODO on two CPU cores.
+Expected: test RMSE TODO, MAE TODO, means of five folds.
+Paper:    Koren, "Factor in the Neighbors: Scalable and Accurate Collaborative Filtering", TKDD 2010.
+"""
+
+from jaxrec.baselines.baseline_only import BaselineOnlyConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+from jaxrec.data.splits import KFold
+from jaxrec.metrics.protocol import Protocol
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="ml-100k", split=KFold()),
+        model=BaselineOnlyConfig(),
+        protocol=Protocol(metrics=("rmse", "mae"), monitor="rmse", clip=(1.0, 5.0)),
+    )

@@ -1,0 +1,21 @@
+"""SVD, that is biased matrix factorisation by stochastic gradient descent, on MovieLens-100K: Surprise's five folds.
+
+Command:  jaxrec train ml100k_svd
+Time:     TODO on two CPU cores.
+Expected: test RMSE TODO, MAE TODO, means of five folds.
+Paper:
+"""
+
+from jaxrec.baselines.svd import SVDConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+from jaxrec.data.splits import KFold
+from jaxrec.metrics.protocol import Protocol
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="ml-100k", split=KFold()),
+        model=SVDConfig(),
+        protocol=Protocol(metrics=("rmse", "mae"), monitor="rmse", clip=(1.0, 5.0)),
+    )

@@ -1,0 +1,21 @@
+"""PureSVD on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
+
+Command:  jaxrec train ml1m_pure_svd
+Time:
+Expected:
+Paper:    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation
+          Tasks", RecSys 2010.
+"""
+
+from jaxrec.baselines.pure_svd import PureSVDConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+from jaxrec.metrics.protocol import Protocol
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="sasrec-ml-1m"),
+        model=PureSVDConfig(factors=32),
+        protocol=Protocol(metrics=("hit_rate@10", "ndcg@10"), monitor="ndcg@10"),
+    )
