@@ -41,8 +41,8 @@ class ConflictFree(NamedTuple):
             laid[place] = column[order]
             return jnp.asarray(laid)
 
-        columns = (lay(x) for x in (train.user, train.item, train.value))
-        return ConflictFree(*columns, jnp.int32(len(counts)))
+        user, item, value = (lay(x) for x in (train.user, train.item, train.value))
+        return ConflictFree(user, item, value, jnp.int32(len(counts)))
 
 
 def colours(user: np.ndarray, item: np.ndarray) -> np.ndarray:

@@ -192,9 +192,11 @@ class Tables:
         rectangles = users.fill(both[0], items), items.fill(both[1], users)
         of_users, of_items = jax.device_put(rectangles, NamedSharding(mesh, CHUNK_ROWS))
         # Row 0 of a table is no user and no item.
-        numbers = [jnp.float32(x) for x in (config.unobserved_weight, config.l2, config.l2_power)]
+        unobserved, l2, power = (
+            jnp.float32(x) for x in (config.unobserved_weight, config.l2, config.l2_power)
+        )
         users_pay, items_pay = (
-            Penalty(*numbers, jnp.float32(others - 1)) for others in reversed(known.shape)
+            Penalty(unobserved, l2, power, jnp.float32(others - 1)) for others in reversed(known.shape)
         )
         rows = NamedSharding(mesh, ROWS)
 

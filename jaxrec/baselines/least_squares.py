@@ -9,7 +9,7 @@ eigenbasis of their Gram matrix, in which a0 V'V + l2 I is, whatever l2 each row
 """
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,7 @@ Weights = Float[Array, "rows entries"] | None
 Solutions = Float[Array, "rows dim"]
 
 
+@runtime_checkable
 class Solver(Protocol):
     """Solve for all rows; `start` is a guess, `likely` the diagonal that rows are likely to have.
 

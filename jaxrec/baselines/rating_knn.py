@@ -179,8 +179,8 @@ def _bases(
     overall = value[where > 0].std()
     means = np.where(where.any(1), means, mean)
     scale = np.where(deviations > 0, deviations, overall if overall > 0 else 1)
-    means, scale = jnp.asarray(means, jnp.float32), jnp.asarray(scale, jnp.float32)
-    return _Bases(means, no_y, scale if kind == "z_score" else one, means, everywhere)
+    own, spread = jnp.asarray(means, jnp.float32), jnp.asarray(scale, jnp.float32)
+    return _Bases(own, no_y, spread if kind == "z_score" else one, own, everywhere)
 
 
 @functools.partial(jax.jit, static_argnums=0)

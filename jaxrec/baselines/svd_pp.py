@@ -12,6 +12,7 @@ rating; what a user sees of the others' changes is there at most 1/rounds of an 
 """
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple, no_type_check
 
@@ -118,7 +119,7 @@ class _Rounds(NamedTuple):
         ratings = np.stack(
             [
                 np.bincount(user[start:stop].reshape(-1), minlength=len(where))
-                for start, stop in zip(first, first[1:])
+                for start, stop in itertools.pairwise(first)
             ]
         ).astype(np.float32)
         left = 1 - config.learning_rate * config.regularization
