@@ -1,8 +1,8 @@
 """EASE on Amazon Beauty, 5-core, on the file of S3-Rec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train beauty_ease
-Time:
-Expected:
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
 Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 

@@ -1,8 +1,8 @@
 """EASE on Gowalla, on the files and by the protocol of LightGCN.
 
 Command:  jaxrec train gowalla_ease
-Time:
-Expected:
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
 Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 

@@ -1,8 +1,8 @@
 """GF-CF on Gowalla, on the files and by the protocol of LightGCN.
 
 Command:  jaxrec train gowalla_gf_cf
-Time:
-Expected:
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
 Paper:    Shen et al., "How Powerful is Graph Convolution for Recommendation?", CIKM 2021.
 """
 

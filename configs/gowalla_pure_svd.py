@@ -1,10 +1,10 @@
 """PureSVD on Gowalla, on the files and by the protocol of LightGCN.
 
 Command:  jaxrec train gowalla_pure_svd
-Time:
-Expected:
-Paper:    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation
-          Tasks", RecSys 2010.
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
+Paper:    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N
+          Recommendation Tasks", RecSys 2010.
 """
 
 from jaxrec.baselines.pure_svd import PureSVDConfig

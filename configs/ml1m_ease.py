@@ -1,8 +1,8 @@
 """EASE on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_ease
-Time:
-Expected:
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
 Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 

@@ -1,8 +1,8 @@
 """EDLAE on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_edlae
-Time:
-Expected:
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
 Paper:    Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020.
 """
 

@@ -1,10 +1,10 @@
 """PureSVD on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_pure_svd
-Time:
-Expected:
-Paper:    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N Recommendation
-          Tasks", RecSys 2010.
+Time:     not measured yet.
+Expected: not measured yet; the hyperparameters are not tuned.
+Paper:    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N
+          Recommendation Tasks", RecSys 2010.
 """
 
 from jaxrec.baselines.pure_svd import PureSVDConfig
