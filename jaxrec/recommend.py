@@ -148,12 +148,13 @@ class Recommender:
             allowed = allowed.copy()
             allowed[rows] = False
         length = self._history_length()
-        if length == 0 and self.run.config.objective is not None:
+        model, trained = self.run.config.model, self.run.config.objective is not None
+        if length == 0 and getattr(model, "knows_users_by_id", trained):
             if fallback is None:
                 raise InputError(
-                    f"{type(self.run.config.model).__name__} knows users by their id and cannot "
-                    "answer a bare history; ask a sequence model or a baseline, or add --fallback "
-                    "popularity."
+                    f"{type(model).__name__} knows users by their id and cannot answer a bare "
+                    "history; ask a sequence model or a baseline such as item_knn, or add "
+                    "--fallback popularity."
                 )
             return self._popular(allowed, k)
         return self._ask(question_of(self.resident, [rows.tolist()], length), None, allowed, k)[0]

@@ -305,6 +305,19 @@ class BaselineContract:
         scores = np.asarray(state.scores(self.asked())[1:])
         assert kinds_told_apart(scores, checkerboard()) > 0.95
 
+    def test_predictions_are_the_scores_of_pairs_and_follow_the_ratings(self, state):
+        if not hasattr(state, "predict"):
+            pytest.skip("it predicts no ratings")
+        batch = self.asked()
+        scores = np.asarray(state.scores(batch))
+        for item in (1, ITEMS // 2, ITEMS):
+            target = jnp.full((USERS + 1, 1), item, jnp.int32)
+            found = state.predict(batch.replace(target=target))
+            np.testing.assert_allclose(found, scores[:, item], rtol=1e-5, atol=1e-6)
+        # Items of the second half were rated 2, others 1.
+        low, high = scores[1:, 1 : ITEMS // 2 + 1], scores[1:, ITEMS // 2 + 1 :]
+        assert high.mean() - low.mean() > 0.3
+
     def test_padding_is_ignored(self, state):
         batch, longer = self.asked(), self.asked(extra=5)
         np.testing.assert_allclose(state.scores(longer), state.scores(batch), rtol=1e-5, atol=1e-6)

@@ -11,6 +11,7 @@ import pytest
 
 from jaxrec import recommend
 from jaxrec.baselines.popularity import PopularityConfig
+from jaxrec.baselines.svd import SVDConfig
 from jaxrec.config import Config
 from jaxrec.data.batches import Pairs, Sequences
 from jaxrec.data.interactions import Dataset, Interactions
@@ -171,6 +172,13 @@ def test_a_model_that_knows_users_by_id_refuses_a_history(mf):
         mf.recommend(history=["i00"])
     [found] = mf.recommend(history=["i00"], k=4, fallback="popularity")
     assert _items(found) == _popular({"i00"})[:4]
+
+
+def test_a_baseline_that_knows_users_by_id_refuses_a_history_too(tmp_path):
+    svd = _train(Config(DataConfig(), SVDConfig(4, 1)), tmp_path / "run")
+    assert len(svd.recommend([7], k=3)[0]) == 3
+    with pytest.raises(InputError, match=r"SVDConfig.*a baseline such as item_knn"):
+        svd.recommend(history=["i00"])
 
 
 def test_an_unknown_user_is_refused_or_falls_back(mf):

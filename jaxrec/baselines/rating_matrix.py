@@ -1,0 +1,44 @@
+"""Ratings as a dense matrix of users × items, for methods that are matrix products of it."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jaxrec.data.interactions import Interactions
+from jaxrec.errors import InputError
+from jaxrec.typing import Batch
+
+
+class RatingMatrix(NamedTuple):
+    """What was rated, and how, 0 where nothing was; row and column 0 are empty."""
+
+    value: Float[Array, "users_plus_1 items_plus_1"]
+    where: Bool[Array, "users_plus_1 items_plus_1"]
+
+
+def rating_matrix(train: Interactions) -> RatingMatrix:
+    """Lay the ratings out; of a pair that was rated twice the last rating counts."""
+    shape = len(train.users) + 1, len(train.items) + 1
+    value, where = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    # A user's events stand in the order of time, and the last assignment to a place stays.
+    value[train.user, train.item] = train.value
+    where[train.user, train.item] = True
+    return RatingMatrix(jnp.asarray(value), jnp.asarray(where))
+
+
+def check_memory(needed: int, budget: int, what: str, instead: str) -> None:
+    """Refuse what takes more bytes than the budget; `instead` names what does not."""
+    if needed > budget:
+        raise InputError(
+            f"{what} may take {needed / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f}; "
+            f"raise model.memory_budget or {instead}"
+        )
+
+
+def met(batch: Batch) -> Float[Array, "batch items_plus_1"]:
+    """Mark with 1 the items of each history; column 0 is empty."""
+    users = jnp.arange(batch.history.shape[0])[:, None]
+    shape = batch.history.shape[0], batch.catalogue.counts.shape[0]
+    return jnp.zeros(shape, jnp.float32).at[users, batch.history].set(1).at[:, 0].set(0)
