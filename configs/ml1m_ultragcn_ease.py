@@ -1,8 +1,8 @@
 """EASE on MovieLens-1M, on the files of LCFN and UltraGCN and by their protocol.
 
 Command:  jaxrec train ml1m_ultragcn_ease
-Time:     not measured yet.
-Expected: not measured yet; the hyperparameters are not tuned.
+Time:     about 6 s on two CPU cores.
+Expected: test Recall@20 .2759, NDCG@20 .2660 (tests/test_ease.py).
 Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 
