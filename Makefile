@@ -48,7 +48,7 @@ lock:
 	$(PYTHON) -m venv --clear .venv-lock
 	.venv-lock/bin/python -m pip --disable-pip-version-check -qq install uv
 	.venv-lock/bin/uv pip compile --universal --python-version 3.11 --all-extras \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --generate-hashes --no-strip-extras --no-emit-index-url --no-emit-find-links \
 	  --custom-compile-command "make lock" $(LOCK_FLAGS) --quiet \
 	  pyproject.toml --output-file requirements.txt
 	rm -rf .venv-lock
