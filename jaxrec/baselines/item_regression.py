@@ -24,7 +24,7 @@ from scipy.linalg import lapack
 
 from jaxrec.baselines.gram import blocks, check_memory, gram, mirror
 from jaxrec.baselines.item_weights import ItemWeights
-from jaxrec.baselines.sparse_rows import largest
+from jaxrec.baselines.neighbourhood import BYTES_PER_ENTRY, Neighbourhood
 from jaxrec.errors import InputError
 
 ON_DEVICE = 3
@@ -46,7 +46,11 @@ def regress(
     if neighbours is not None and neighbours < size - 1:
         # Similarities, positions and weights; and the systems of one block of items.
         together = max(ITEMS_IN_SUBGRAM // (neighbours + 1), 1)
-        needed = 32 * size * neighbours + 4 * ITEMS_IN_SUBGRAM**2 + 12 * together * neighbours**2
+        needed = (
+            BYTES_PER_ENTRY * size * neighbours
+            + 4 * ITEMS_IN_SUBGRAM**2
+            + 12 * together * neighbours**2
+        )
         check_memory(method, needed, memory_budget, "lower model.neighbours")
         weights = _nearby(known, penalty, neighbours)
         return ItemWeights.build(weights, known, memory_budget)
@@ -154,19 +158,12 @@ def _nearby(
 
 def _nearest(by_item: sparse.csr_array, neighbours: int) -> Int[np.ndarray, "items neighbours"]:
     """Find the items of largest cosine with each; 0 where there are no more that share a user."""
-    size = by_item.shape[0]
-    norms = np.sqrt(np.maximum(np.diff(by_item.indptr), 1)).astype(np.float32)
-    known = by_item.T.tocsr()
-    nearest = np.zeros((size, neighbours), np.int32)
-    for rows in blocks(size, size):
-        common = (by_item[rows] @ known).tocoo()
-        row, column = common.coords
-        cosine = np.where(row + rows.start == column, 0, common.data / norms[column])
-        alike = sparse.csr_array((cosine, (row, column)), common.shape)
-        alike.eliminate_zeros()
-        alike = largest(alike, neighbours)
-        row = np.repeat(np.arange(alike.shape[0]), np.diff(alike.indptr))
-        nearest[row + rows.start, np.arange(alike.nnz) - alike.indptr[row]] = alike.indices
+    kept = BYTES_PER_ENTRY * by_item.shape[0] * neighbours  # which `regress` has checked
+    alike = Neighbourhood(neighbours=neighbours, pruning="row", memory_budget=kept)
+    found = alike.weights(by_item)
+    row = np.repeat(np.arange(len(found.indptr) - 1), np.diff(found.indptr))
+    nearest = np.zeros((by_item.shape[0], neighbours), np.int32)
+    nearest[row, np.arange(found.nnz) - found.indptr[row]] = found.indices
     return nearest
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from jaxrec.baselines.item_weights import known_items
-from jaxrec.baselines.sparse_rows import largest
+from jaxrec.baselines.sparse_rows import largest, only
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 
@@ -206,7 +206,7 @@ def nearest(
             found = found.multiply(common).tocsr()
         found.data[(_rows(found, rows.start) == found.indices) | (found.data == 0)] = -np.inf
         found = found if neighbours is None else largest(found, neighbours)
-        return _only(found, found.data > -np.inf)
+        return only(found, found.data > -np.inf)
 
     upto = np.cumsum(np.full(size, size) if dense else entries)
     limits = np.searchsorted(upto, np.arange(0, upto[-1], ENTRIES_AT_ONCE), "right")
@@ -258,8 +258,3 @@ def _rows(matrix: sparse.csr_array, first: int = 0) -> np.ndarray:
     """Give the row of each entry."""
     rows = np.arange(first, first + matrix.shape[0], dtype=np.int32)
     return np.repeat(rows, np.diff(matrix.indptr))
-
-
-def _only(matrix: sparse.csr_array, kept: np.ndarray) -> sparse.csr_array:
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)

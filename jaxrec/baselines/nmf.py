@@ -18,12 +18,10 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, rating_matrix
+from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, product, rating_matrix
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
-
-product = functools.partial(jnp.matmul, precision="highest")
 
 
 @struct.dataclass

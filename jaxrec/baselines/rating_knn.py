@@ -22,7 +22,7 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.baselines.baseline_only import BaselineOnlyConfig
-from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, rating_matrix
+from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, product, rating_matrix
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
@@ -194,7 +194,6 @@ def _similarity(
     config: RatingKNNConfig, ratings: RatingMatrix, around: Float[Array, "..."]
 ) -> Float[Array, "x x"]:
     """Compare the ratings, less `around`; a whole number keeps sums of whole ratings exact."""
-    product = functools.partial(jnp.matmul, precision="highest")
     where = ratings.where.astype(jnp.float32)
     value = jnp.where(ratings.where, ratings.value - around, 0)
     number = product(where, where.T)

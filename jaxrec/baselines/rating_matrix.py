@@ -1,5 +1,6 @@
 """Ratings as a dense matrix of users × items, for methods that are matrix products of it."""
 
+import functools
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -8,7 +9,8 @@ from jaxtyping import Array, Bool, Float
 
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
-from jaxrec.typing import Batch
+
+product = functools.partial(jnp.matmul, precision="highest")
 
 
 class RatingMatrix(NamedTuple):
@@ -35,10 +37,3 @@ def check_memory(needed: int, budget: int, what: str, instead: str) -> None:
             f"{what} may take {needed / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f}; "
             f"raise model.memory_budget or {instead}"
         )
-
-
-def met(batch: Batch) -> Float[Array, "batch items_plus_1"]:
-    """Mark with 1 the items of each history; column 0 is empty."""
-    users = jnp.arange(batch.history.shape[0])[:, None]
-    shape = batch.history.shape[0], batch.catalogue.counts.shape[0]
-    return jnp.zeros(shape, jnp.float32).at[users, batch.history].set(1).at[:, 0].set(0)

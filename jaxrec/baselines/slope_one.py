@@ -8,7 +8,6 @@ Lemire & Maclachlan, "Slope One Predictors for Online Rating-Based Collaborative
 dev_ji being the mean of r_vj - r_vi over the users v who rated both.
 """
 
-import functools
 from dataclasses import dataclass
 from typing import ClassVar, no_type_check
 
@@ -18,11 +17,10 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, met, rating_matrix
+from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, product, rating_matrix
+from jaxrec.baselines.sparse_rows import multi_hot
 from jaxrec.data.interactions import Interactions
 from jaxrec.typing import Batch
-
-product = functools.partial(jnp.matmul, precision="highest")
 
 
 @struct.dataclass
@@ -39,7 +37,7 @@ class SlopeOneState:
 
     def predict(self, batch: Batch) -> Float[Array, "batch"]:
         """Predict the rating of each example's own pair, of an unknown item the mean rating."""
-        item, known = batch.target[:, -1], met(batch)
+        item, known = batch.target[:, -1], self._known(batch)
         number = jnp.sum(known * self.together[item], 1)
         deviation = jnp.sum(known * self.deviation[item], 1) / jnp.maximum(number, 1)
         return self._mean(batch.user, item) + deviation
@@ -48,12 +46,15 @@ class SlopeOneState:
         self, batch: Batch, items: Int[Array, "batch n"] | None = None
     ) -> Float[Array, "batch n"]:
         """Predict each user's ratings of the candidates, or of all items; also from a history."""
-        known = met(batch)
+        known = self._known(batch)
         number = product(known, self.together.T.astype(jnp.float32))
         deviation = product(known, self.deviation.T) / jnp.maximum(number, 1)
         every = jnp.arange(known.shape[1])[None, :]
         scores = self._mean(batch.user[:, None], every) + deviation
         return scores if items is None else jnp.take_along_axis(scores, items, 1)
+
+    def _known(self, batch: Batch) -> Float[Array, "batch items_plus_1"]:
+        return multi_hot(batch.history, len(self.deviation) - 1)
 
     def _mean(self, user: Int[Array, "..."], item: Int[Array, "..."]) -> Float[Array, "..."]:
         return jnp.where(self.together[item, item], self.user_mean[user], self.user_mean[0])

@@ -120,6 +120,11 @@ def largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
         chosen = place[_largest(values, place, matrix.indices, k)]
         kept[chosen[chosen >= 0]] = True
         start += len(rows)
+    return only(matrix, kept)
+
+
+def only(matrix: sparse.csr_array, kept: np.ndarray) -> sparse.csr_array:
+    """Keep the entries that are marked."""
     indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
     return sparse.csr_array((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
 

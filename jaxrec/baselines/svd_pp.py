@@ -24,13 +24,12 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.baselines.conflict_free import ConflictFree
-from jaxrec.baselines.rating_matrix import check_memory, met, rating_matrix
+from jaxrec.baselines.rating_matrix import check_memory, product, rating_matrix
+from jaxrec.baselines.sparse_rows import multi_hot
 from jaxrec.baselines.svd import Factors, Tables, descend, initial, split
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
-
-product = functools.partial(jnp.matmul, precision="highest")
 
 
 @struct.dataclass
@@ -52,7 +51,7 @@ class SVDppState:
         return self.factors.scores_for(self._users(batch), batch, items)
 
     def _users(self, batch: Batch) -> Float[Array, "batch dim"]:
-        known = met(batch)
+        known = multi_hot(batch.history, len(self.implicit) - 1)
         number = jnp.maximum(known.sum(1, keepdims=True), 1)
         return self.factors.user[batch.user] + product(known, self.implicit) / jnp.sqrt(number)
 
