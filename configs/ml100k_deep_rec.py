@@ -2,7 +2,8 @@
 
 Command:  jaxrec train ml100k_deep_rec
 Time:     under a minute on two CPU cores.
-Expected: test NDCG@10 .063 (seed 0), fitted on train, chosen on validation.
+Expected: test NDCG@10 .061 or .063 (seed 0, on two machines), fitted on train, chosen on
+          validation.
 Tuned:    on validation NDCG@10, seed 0: 4 trials of dropout, weight decay and similarity.
 Paper:    the two towers of Covington, Adams and Sargin, "Deep Neural Networks for YouTube
           Recommendations", RecSys 2016, without their candidate's history.
