@@ -23,6 +23,7 @@ def expected_weights(met, penalty=PENALTY):
 @pytest.mark.parametrize("solve", [solve_in_place, solve_on_device])
 def test_both_solvers_give_the_closed_form(solve, monkeypatch):
     monkeypatch.setattr(gram, "BLOCK", 200)
+    monkeypatch.setattr(item_regression, "SWEPT_AT_ONCE", 7)
     events = random_events()
     found = solve(known_items(events), PENALTY)
     np.testing.assert_allclose(found, expected_weights(dense(events)), rtol=1e-3, atol=1e-5)

@@ -19,8 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
-from scipy import sparse
-from scipy.linalg import lapack
+from scipy import linalg, sparse
 
 from jaxrec.baselines.gram import blocks, check_memory, gram, mirror
 from jaxrec.baselines.item_weights import ItemWeights
@@ -31,6 +30,8 @@ ON_DEVICE = 3
 """Arrays of items × items held at once on an accelerator: factor, right-hand side and solution."""
 ITEMS_IN_SUBGRAM = 2**13
 """Most items whose dense Gram matrix several neighbourhoods are cut out of."""
+SWEPT_AT_ONCE = 2**10
+"""Rows that are swept at once."""
 NOT_DEFINITE = "X'X + l2 is not positive definite in float32; raise model.l2"
 
 
@@ -68,12 +69,7 @@ def solve_in_place(
     """Solve on a CPU in the one array that the Gram matrix stands in, and hand it over to JAX."""
     weights = gram(known)
     weights.flat[:: len(weights) + 1] += penalty
-    # LAPACK wants columns to be contiguous: what is upper here is lower to it.
-    factor, failed = lapack.spotrf(weights.T, lower=1, clean=0, overwrite_a=1)
-    if not failed:
-        _, failed = lapack.spotri(factor, lower=1, overwrite_c=1)
-    if failed:
-        raise InputError(NOT_DEFINITE)
+    sweep(weights)
     mirror(weights)
     weights /= -weights.diagonal()
     np.fill_diagonal(weights, 0)
@@ -96,6 +92,29 @@ def solve_on_device(
     if not jnp.isfinite(weights[-1, -2]):
         raise InputError(NOT_DEFINITE)
     return weights
+
+
+def sweep(matrix: Float[np.ndarray, "n n"]) -> None:
+    """Turn the upper triangle of a positive definite matrix into that of -matrix^-1, in place.
+
+    Goodnight, "A Tutorial on the SWEEP Operator" (American Statistician 1979), by blocks of rows.
+    NOTE: not by LAPACK, as OpenBLAS's parallel Cholesky crashes from 32,768 rows on.
+    """
+    size = len(matrix)
+    for start in range(0, size, SWEPT_AT_ONCE):
+        rows = slice(start, min(start + SWEPT_AT_ONCE, size))
+        part = np.concatenate([matrix[:start, rows].T, matrix[rows, start:]], axis=1)
+        own = np.triu(part[:, rows])
+        try:
+            factor = linalg.cho_factor(own)
+        except linalg.LinAlgError:
+            raise InputError(NOT_DEFINITE) from None
+        scaled = linalg.cho_solve(factor, part)
+        for block in blocks(size, size):
+            matrix[block, block.start :] -= part[:, block].T @ scaled[:, block.start :]
+        matrix[:start, rows] = scaled[:, :start].T
+        matrix[rows, rows.stop :] = scaled[:, rows.stop :]
+        matrix[rows, rows] = -linalg.cho_solve(factor, np.eye(len(own), dtype=np.float32))
 
 
 @functools.partial(jax.jit, static_argnums=3)
