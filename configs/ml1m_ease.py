@@ -1,8 +1,9 @@
 """EASE on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_ease
-Time:     not measured yet.
-Expected: not measured yet; the hyperparameters are not tuned.
+Time:     about 6 s on two CPU cores.
+Expected: test HR@10 .1084, NDCG@10 .0535; fitted on train and validation .1099, .0544.
+          Not tuned.
 Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 

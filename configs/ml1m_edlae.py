@@ -1,8 +1,8 @@
 """EDLAE on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_edlae
-Time:     not measured yet.
-Expected: not measured yet; the hyperparameters are not tuned.
+Time:     about 6 s on two CPU cores.
+Expected: test HR@10 .1073, NDCG@10 .0532; not tuned.
 Paper:    Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020.
 """
 

