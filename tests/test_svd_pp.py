@@ -67,7 +67,7 @@ def test_a_bare_history_counts_as_that_of_an_unknown_user():
 
 
 def test_bad_values_are_refused():
-    with pytest.raises(InputError, match=r"users × items.*0\.0 GiB.*svd"):
+    with pytest.raises(InputError, match=r"users × items.*0\.00 GiB.*svd"):
         SVDppConfig(memory_budget=1000).fit(random_ratings())
     with pytest.raises(InputError, match="regularization"):
         SVDppConfig(regularization=-0.1)

@@ -24,7 +24,8 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.baselines.conflict_free import ConflictFree
-from jaxrec.baselines.rating_matrix import check_memory, product, rating_matrix
+from jaxrec.baselines.memory import check_memory
+from jaxrec.baselines.rating_matrix import product, rating_matrix
 from jaxrec.baselines.sparse_rows import multi_hot
 from jaxrec.baselines.svd import Factors, Tables, descend, initial, split
 from jaxrec.data.interactions import Interactions
@@ -88,7 +89,7 @@ class SVDppConfig:
     def fit(self, train: Interactions) -> SVDppState:
         """Go through the ratings; raises InputError if users × items does not fit memory."""
         needed = 10 * (len(train.users) + 1) * (len(train.items) + 1)
-        check_memory(needed, self.memory_budget, "users × items", "use svd")
+        check_memory("users × items", needed, self.memory_budget, "use svd")
         mean = jnp.asarray(train.value.mean(dtype=np.float64), jnp.float32)
         random = np.random.default_rng(self.seed)
         tables = initial(self, train, random)
