@@ -171,21 +171,21 @@ def run(bench: Bench, row: Row, say: Callable[[str], None] = print) -> dict[str,
         say(f"{workdir} holds a run of another config, which is deleted.")
         shutil.rmtree(workdir)
     found = repeat.train(config, workdir, seeds=row.seeds, say=say)
-    result = {"row": row.name, "suite": row.suite, **_summary(config, found)}
+    result = {"row": row.name, "suite": row.suite, **_summary(config, row.seeds, found)}
     bench.path(row).parent.mkdir(parents=True, exist_ok=True)
     write_json(bench.path(row), result)
     shutil.rmtree(workdir)
     return result
 
 
-def _summary(config: Config, found: dict[str, Any]) -> dict[str, Any]:
+def _summary(config: Config, seeds: int, found: dict[str, Any]) -> dict[str, Any]:
     """Take from metrics.json what the result of a row tells."""
     kept = ("device", "cores", "versions", "seconds", "protocol", "data")
     return {
         "commit": (found["commit"] or "").rstrip("+") or None,
         "dirty": dirty(),
         **{name: found[name] for name in kept},
-        "seeds": [config.seed] if "fold-0" in found.get("runs", ()) else _seeds(found),
+        "seeds": list(range(config.seed, config.seed + seeds)),
         "runs": len(found.get("runs", ("one",))),
         "metrics": {"mean": found["test"], "sd": found.get("sd", {}).get("test")},
         "intervals": found.get("intervals", {}).get("test"),
@@ -193,10 +193,6 @@ def _summary(config: Config, found: dict[str, Any]) -> dict[str, Any]:
         "split": configs.to_json(config.data.split) or "the source's own, else leave-one-out",
         "config": configs.to_json(config),
     }
-
-
-def _seeds(found: dict[str, Any]) -> list[int]:
-    return found["seeds"] if "seeds" in found else [found["seed"]]
 
 
 def dirty() -> bool | None:

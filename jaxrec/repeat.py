@@ -1,6 +1,7 @@
 """One config several times, over seeds or folds: the mean and its standard deviation."""
 
 import dataclasses
+import itertools
 import statistics
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ def train(config: Config, workdir: str | Path, *, seeds: int = 1, **options: Any
     """Train once, or in DIR/seed-0 … and DIR/fold-0 … with the mean over them in DIR/metrics.json.
 
     Seeds count up from the config's, and so does that of a baseline; a k-fold split whose fold is
-    None runs every fold. The options are those of train_and_evaluate.
+    None runs every fold, each with a seed of its own: what is drawn for one fold would else be bad
+    or good luck for all. The options are those of train_and_evaluate.
     """
     if seeds < 1:
         raise InputError(f"--seeds is {seeds}; give a whole number of at least 1.")
@@ -60,7 +62,7 @@ def average(results: dict[str, dict[str, Any]]) -> dict[str, Any]:
         **over_runs(statistics.fmean),
         "sd": over_runs(statistics.stdev if len(results) > 1 else lambda values: 0.0),
         "runs": list(results),
-        "seeds": [result["seed"] for result in results.values()],
+        "seeds": list(itertools.chain(*(x.get("seeds") or [x["seed"]] for x in results.values()))),
         "seconds": sum(result["seconds"] for result in results.values()),
         "examples_per_second": first["examples_per_second"],
         **{name: first[name] for name in shared},
@@ -76,4 +78,5 @@ def _seeded(config: Config, seed: int) -> Config:
 
 def _fold(config: Config, fold: int) -> Config:
     split = dataclasses.replace(config.data.split, fold=fold)
+    config = _seeded(config, config.seed * split.k + fold)
     return dataclasses.replace(config, data=dataclasses.replace(config.data, split=split))

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 
 from jaxrec.baselines import gram as module
-from jaxrec.baselines.gram import check_memory, gram, mirror
+from jaxrec.baselines.gram import gram, mirror
 from jaxrec.baselines.item_weights import known_items
-from jaxrec.errors import InputError
 from tests.linear import dense, random_events
 
 
@@ -31,10 +30,3 @@ def test_the_upper_triangle_is_mirrored(monkeypatch):
     expected = np.triu(matrix) + np.triu(matrix, 1).T
     mirror(matrix)
     np.testing.assert_array_equal(matrix, expected)
-
-
-def test_memory_is_said_or_refused(capsys):
-    check_memory("EASE", 2**30, 2**30, "")
-    assert capsys.readouterr().err == "EASE takes 1.00 GiB at its peak.\n"
-    with pytest.raises(InputError, match=r"EASE takes 3\.00 GiB .* allows 1\.00; .* or use gf_cf"):
-        check_memory("EASE", 3 * 2**30, 2**30, "use gf_cf")

@@ -79,7 +79,7 @@ def test_equal_to_a_dense_computation(config, speedup, monkeypatch):
 
 
 def test_what_does_not_fit_memory_is_refused_with_the_number():
-    with pytest.raises(InputError, match=r"0\.0 GiB.*model\.neighbours"):
+    with pytest.raises(InputError, match=r"0\.00 GiB.*model\.neighbours"):
         ItemKNNConfig(memory_budget=1000).fit(random_events())
     ItemKNNConfig(neighbours=1, memory_budget=1000).fit(random_events())
 

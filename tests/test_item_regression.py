@@ -91,7 +91,7 @@ def test_more_neighbours_come_nearer_to_the_dense_solution():
 
 @pytest.mark.parametrize("neighbours", [None, 5])
 def test_what_does_not_fit_memory_is_refused_with_what_to_use_instead(neighbours):
-    with pytest.raises(InputError, match=r"EASE takes .* GiB .*model\.neighbours"):
+    with pytest.raises(InputError, match=r"EASE may take .* GiB.*model\.neighbours"):
         regress("EASE", known_items(random_events()), PENALTY, neighbours, 1000)
 
 

@@ -44,7 +44,7 @@ def test_the_unknown_get_the_mean():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(InputError, match=r"users × items.*0\.0 GiB.*svd"):
+    with pytest.raises(InputError, match=r"users × items.*0\.00 GiB.*svd"):
         NMFConfig(memory_budget=1000).fit(random_ratings())
     with pytest.raises(InputError, match="nmf needs ratings from 0"):
         NMFConfig().fit(Interactions.build([1, 2], [1, 2], [1.0, -2.0]))

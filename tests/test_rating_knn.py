@@ -109,7 +109,7 @@ def test_bad_values_and_what_does_not_fit_are_refused():
     with pytest.raises(InputError, match="shrinkage"):
         RatingKNNConfig(shrinkage=-1.0)
     tight = RatingKNNConfig(memory_budget=1000)
-    with pytest.raises(InputError, match=r"of all users.*0\.0 GiB.*compare items"):
+    with pytest.raises(InputError, match=r"of all users.*0\.00 GiB.*compare items"):
         tight.fit(random_ratings())
     with pytest.raises(InputError, match=r"of all items.*use svd"):
         dataclasses.replace(tight, compared="items").fit(random_ratings())

@@ -47,7 +47,7 @@ def test_a_larger_penalty_leaves_fewer_weights(monkeypatch):
 
 
 def test_what_does_not_fit_memory_is_refused_with_what_to_use_instead():
-    with pytest.raises(InputError, match=r"SLIM takes .* GiB .*item_knn"):
+    with pytest.raises(InputError, match=r"SLIM may take .* GiB.*item_knn"):
         SLIMConfig(memory_budget=1000).fit(random_events())
 
 

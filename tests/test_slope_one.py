@@ -53,7 +53,7 @@ def test_a_bare_history_is_answered_in_the_order_of_its_user():
 
 
 def test_what_does_not_fit_memory_is_refused():
-    with pytest.raises(InputError, match=r"deviations.*0\.0 GiB.*svd"):
+    with pytest.raises(InputError, match=r"deviations.*0\.00 GiB.*svd"):
         SlopeOneConfig(memory_budget=1000).fit(random_ratings())
 
 

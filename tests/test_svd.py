@@ -1,9 +1,10 @@
-"""Descent in conflict-free batches against a plain loop over the ratings."""
+"""Descent by users side by side against a plain loop over the ratings."""
 
 import numpy as np
 import pytest
 
-from jaxrec.baselines.conflict_free import ConflictFree
+from jaxrec.baselines import lockstep
+from jaxrec.baselines.lockstep import Lockstep
 from jaxrec.baselines.svd import SVDConfig, initial
 from jaxrec.errors import InputError
 from tests.contracts import BaselineContract
@@ -15,22 +16,40 @@ class TestSVD(BaselineContract):
     personal = False
 
 
-def test_equal_to_a_loop_over_the_ratings():
-    events, config = random_ratings(), SVDConfig(4, 6, 0.03, 0.05, 0.3, seed=1)
-    batches = ConflictFree.build(events)
-    columns = [np.asarray(x).ravel() for x in batches[:3]]
-    ratings = [x for x in zip(*columns) if x[0] > 0]
+def sequential(events, config):
+    """Take the ratings one by one, in the order of the users' groups and of their steps."""
+    random = np.random.default_rng(config.seed)
+    p, q = (np.array(x, float) for x in initial(config, events, random))
+    user, first, item, value = map(np.asarray, Lockstep.build(events, random))
+    dim, rate, decay = config.embed_dim, config.learning_rate, config.regularization
     mean = np.mean(events.value, dtype=float)
-    p, q = (np.array(x, float) for x in initial(config, events, np.random.default_rng(1)))
-    for _ in range(6):
-        for u, i, r in ratings:
-            error = r - (mean + p[u, -1] + q[i, -1] + p[u, :-1] @ q[i, :-1])
-            to_p = error * np.append(q[i, :-1], 1) - 0.05 * p[u]
-            to_q = error * np.append(p[u, :-1], 1) - 0.05 * q[i]
-            p[u] += 0.03 * to_p
-            q[i] += 0.03 * to_q
-    expected = mean + p[:, -1:] + q[:, -1] + p[:, :-1] @ q[:, :-1].T
+    for _ in range(config.epochs):
+        for group, users in enumerate(user):
+            for step, lane, place in np.argwhere(item[first[group] : first[group + 1]]):
+                u, at = users[lane], (first[group] + step, lane, place)
+                i, error = item[at], value[at] - mean - p[u] @ q[item[at]]
+                to_p, to_q = error * q[i] - decay * p[u], error * p[u] - decay * q[i]
+                to_p[dim + 1] = to_q[dim] = 0
+                p[u] += rate * to_p
+                q[i] += rate * to_q
+    return mean + p @ q.T
+
+
+def test_one_user_and_one_rating_at_a_time_is_a_loop_over_the_ratings(monkeypatch):
+    monkeypatch.setattr(lockstep, "USERS", 1)
+    monkeypatch.setattr(lockstep, "RATINGS", 1)
+    events, config = random_ratings(), SVDConfig(4, 6, 0.03, 0.05, 0.3, seed=1)
+    expected = sequential(events, config)
     np.testing.assert_allclose(predicted(config.fit(events), events), expected, atol=1e-4)
+
+
+def test_some_at_a_time_differ_little_from_a_loop(monkeypatch):
+    monkeypatch.setattr(lockstep, "USERS", 4)
+    monkeypatch.setattr(lockstep, "RATINGS", 2)
+    events, config = random_ratings(), SVDConfig(4, 20, 0.005, 0.05, 0.3)
+    expected = sequential(events, config)
+    apart = abs(predicted(config.fit(events), events) - expected)
+    assert apart.max() < 0.02 * expected.std()
 
 
 def test_the_unknown_have_biases_of_0():

@@ -1,10 +1,11 @@
-"""SVD++, whose implicit vectors wait for the end of a round, against loops that do not."""
+"""SVD++, whose implicit vectors wait for the end of a group of users, against loops that do not."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.baselines.conflict_free import ConflictFree
+from jaxrec.baselines import lockstep
+from jaxrec.baselines.lockstep import Lockstep
 from jaxrec.baselines.svd import initial
 from jaxrec.baselines.svd_pp import SVDppConfig
 from jaxrec.errors import InputError
@@ -19,39 +20,41 @@ class TestSVDpp(BaselineContract):
 
 def loop(events, config):
     """Change every y_j of the user at every rating, as Surprise does."""
-    rate, decay = config.learning_rate, config.regularization
-    columns = [np.asarray(x).ravel() for x in ConflictFree.build(events)[:3]]
+    dim, rate, decay = config.embed_dim, config.learning_rate, config.regularization
     random = np.random.default_rng(config.seed)
     p, q = (np.array(x, float) for x in initial(config, events, random))
-    y = random.normal(0, config.scale, (ITEMS + 1, config.embed_dim))
+    y = np.zeros_like(q)
+    y[:, :dim] = random.normal(0, config.scale, (ITEMS + 1, dim))
     y[np.bincount(events.item, minlength=ITEMS + 1) == 0] = 0
+    user, first, item, value = map(np.asarray, Lockstep.build(events, random))
     mean = np.mean(events.value, dtype=float)
     known = [np.unique(events.item[events.user == u]) for u in range(USERS + 1)]
     implicit = lambda u: y[known[u]].sum(0) / np.sqrt(max(len(known[u]), 1))  # noqa: E731
     for _ in range(config.epochs):
-        for u, i, r in zip(*columns):
-            if u == 0:
-                continue
-            v = p[u, :-1] + implicit(u)
-            error = r - (mean + p[u, -1] + q[i, -1] + v @ q[i, :-1])
-            to_p = error * np.append(q[i, :-1], 1) - decay * p[u]
-            to_q = error * np.append(v, 1) - decay * q[i]
-            to_y = error * q[i, :-1] / np.sqrt(len(known[u])) - decay * y[known[u]]
-            p[u], q[i], y[known[u]] = (
-                p[u] + rate * to_p,
-                q[i] + rate * to_q,
-                y[known[u]] + rate * to_y,
-            )
-    users = p[:, :-1] + np.stack([implicit(u) for u in range(USERS + 1)])
-    return mean + p[:, -1:] + q[:, -1] + users @ q[:, :-1].T
+        for group, users in enumerate(user):
+            for step, lane, place in np.argwhere(item[first[group] : first[group + 1]]):
+                u, at = users[lane], (first[group] + step, lane, place)
+                i, v = item[at], p[u] + implicit(u)
+                error = value[at] - mean - v @ q[i]
+                to_p, to_q = error * q[i] - decay * p[u], error * v - decay * q[i]
+                to_p[dim + 1] = to_q[dim] = 0
+                to_y = error * q[i] / np.sqrt(len(known[u])) - decay * y[known[u]]
+                to_y[:, dim:] = 0
+                p[u], q[i] = p[u] + rate * to_p, q[i] + rate * to_q
+                y[known[u]] += rate * to_y
+    return mean + (p + np.stack([implicit(u) for u in range(USERS + 1)])) @ q.T
 
 
-def test_close_to_a_loop_over_the_ratings():
-    events = random_ratings()
-    config = SVDppConfig(4, 10, 0.01, 0.05, 0.3, rounds=18)
+@pytest.mark.parametrize(("users", "ratings", "apart"), [(1, 1, 1e-4), (4, 2, 0.05)])
+def test_one_user_at_a_time_is_a_loop_over_the_ratings_and_some_are_close(
+    users, ratings, apart, monkeypatch
+):
+    monkeypatch.setattr(lockstep, "USERS", users)
+    monkeypatch.setattr(lockstep, "RATINGS", ratings)
+    events, config = random_ratings(), SVDppConfig(4, 10, 0.01, 0.05, 0.3)
     expected = loop(events, config)
-    apart = abs(predicted(config.fit(events), events) - expected)
-    assert apart.max() < 0.02 * expected.std()
+    found = predicted(config.fit(events), events)
+    np.testing.assert_allclose(found, expected, atol=apart * expected.std(), rtol=0)
 
 
 def test_a_bare_history_counts_as_that_of_an_unknown_user():
@@ -67,12 +70,10 @@ def test_a_bare_history_counts_as_that_of_an_unknown_user():
 
 
 def test_bad_values_are_refused():
-    with pytest.raises(InputError, match=r"users × items.*0\.0 GiB.*svd"):
+    with pytest.raises(InputError, match=r"users × items.*0\.00 GiB.*svd"):
         SVDppConfig(memory_budget=1000).fit(random_ratings())
     with pytest.raises(InputError, match="regularization"):
         SVDppConfig(regularization=-0.1)
-    with pytest.raises(InputError, match="rounds"):
-        SVDppConfig(rounds=0)
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def test_a_user_who_values_all_alike_is_asked_about_as_an_unknown_one():
 
 def test_users_that_do_not_fit_memory_are_refused_when_they_must_be_compared():
     UserKNNConfig(memory_budget=1000).fit(ratings())
-    with pytest.raises(InputError, match=r"0\.0 GiB.*model\.neighbours"):
+    with pytest.raises(InputError, match=r"0\.00 GiB.*model\.neighbours"):
         UserKNNConfig(pruning="column", memory_budget=1000).fit(ratings())
 
 

@@ -1,17 +1,12 @@
 """The Gram matrix of the items, X'X: how many users each two items share.
 
-It is the one large array of the linear methods, so its memory is said before it is taken, and what
-can be done in place is done in place.
+It is the one large array of the linear methods, so what can be done in place is done in place.
 """
-
-import sys
 
 import numpy as np
 from jaxtyping import Float
 from scipy import sparse
 from scipy.linalg import blas
-
-from jaxrec.errors import InputError
 
 DENSE_SPEEDUP = 1000
 """Multiplications of a dense product in the time of one of a sparse product, on a CPU."""
@@ -19,16 +14,6 @@ BLOCK = 2**24
 """Entries of a matrix that are worked on at once."""
 ALIGNMENT = 64
 """Bytes that the address of an array must divide by for JAX on a CPU to take it without a copy."""
-
-
-def check_memory(method: str, needed: int, budget: int, instead: str) -> None:
-    """Say what a fit takes at its peak, in bytes; raise InputError if that is over the budget."""
-    if needed > budget:
-        raise InputError(
-            f"{method} takes {needed / 2**30:.2f} GiB at its peak, model.memory_budget allows "
-            f"{budget / 2**30:.2f}; raise it, or {instead}"
-        )
-    print(f"{method} takes {needed / 2**30:.2f} GiB at its peak.", file=sys.stderr)
 
 
 def blocks(rows: int, columns: int) -> list[slice]:

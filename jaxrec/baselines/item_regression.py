@@ -21,8 +21,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import linalg, sparse
 
-from jaxrec.baselines.gram import blocks, check_memory, gram, mirror
+from jaxrec.baselines.gram import blocks, gram, mirror
 from jaxrec.baselines.item_weights import ItemWeights
+from jaxrec.baselines.memory import check_memory
 from jaxrec.baselines.neighbourhood import BYTES_PER_ENTRY, Neighbourhood
 from jaxrec.errors import InputError
 

@@ -15,6 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from jaxrec.baselines.item_weights import known_items
+from jaxrec.baselines.memory import check_memory
 from jaxrec.baselines.sparse_rows import largest, only
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
@@ -183,7 +184,8 @@ def nearest(
     # At most so many rows share a column with each row: the other rows of its columns.
     met = sets @ (np.bincount(vectors.indices, minlength=width) - 1.0)
     entries = np.minimum(met, size)
-    _check_memory(np.minimum(entries, neighbours or size).sum(), memory_budget)
+    needed = BYTES_PER_ENTRY * np.minimum(entries, neighbours or size).sum()
+    check_memory("the nearest neighbours", needed, memory_budget, "lower model.neighbours")
     dense = bool(
         4 * (size * width + size**2) <= memory_budget
         and DENSE_SPEEDUP * (met.sum() + vectors.nnz) > float(size) ** 2 * width
@@ -222,15 +224,6 @@ def nearest_of_columns(weights: sparse.csr_array, neighbours: int | None) -> spa
     if neighbours is None:
         return weights
     return largest(weights.T.tocsr(), neighbours).T.tocsr()
-
-
-def _check_memory(entries: float, budget: int) -> None:
-    needed = entries * BYTES_PER_ENTRY
-    if needed > budget:
-        raise InputError(
-            f"the nearest neighbours may take {needed / 2**30:.1f} GiB, the budget is "
-            f"{budget / 2**30:.1f}; lower model.neighbours or raise model.memory_budget"
-        )
 
 
 def _products(vectors: sparse.csr_array, dense: bool) -> Callable[[slice], sparse.csr_array]:

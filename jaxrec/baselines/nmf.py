@@ -18,7 +18,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Float, Int
 
-from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, product, rating_matrix
+from jaxrec.baselines.memory import check_memory
+from jaxrec.baselines.rating_matrix import RatingMatrix, product, rating_matrix
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
@@ -76,7 +77,7 @@ class NMFConfig:
         if train.value.min() < 0:
             raise InputError(f"nmf needs ratings from 0, and one is {train.value.min()}; use svd")
         users, items = len(train.users) + 1, len(train.items) + 1
-        check_memory(14 * users * items, self.memory_budget, "users × items", "use svd")
+        check_memory("users × items", 14 * users * items, self.memory_budget, "use svd")
         random = np.random.default_rng(self.seed)
         factors = []
         for rows, present in ((users, train.user), (items, train.item)):

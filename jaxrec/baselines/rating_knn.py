@@ -22,7 +22,8 @@ from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.baselines.baseline_only import BaselineOnlyConfig
-from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, product, rating_matrix
+from jaxrec.baselines.memory import check_memory
+from jaxrec.baselines.rating_matrix import RatingMatrix, product, rating_matrix
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
@@ -144,7 +145,7 @@ class RatingKNNConfig:
         what = f"similarities of all {self.compared}"
         other = "items" if by_user else "users"
         instead = f"compare {other} (model.compared)" if y < x else "use svd"
-        check_memory(20 * x**2 + 25 * x * y, self.memory_budget, what, instead)
+        check_memory(what, 20 * x**2 + 25 * x * y, self.memory_budget, instead)
         ratings = rating_matrix(train)
         if not by_user:
             ratings = RatingMatrix(ratings.value.T, ratings.where.T)

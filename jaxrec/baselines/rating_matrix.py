@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxrec.data.interactions import Interactions
-from jaxrec.errors import InputError
 
 product = functools.partial(jnp.matmul, precision="highest")
 
@@ -28,12 +27,3 @@ def rating_matrix(train: Interactions) -> RatingMatrix:
     value[train.user, train.item] = train.value
     where[train.user, train.item] = True
     return RatingMatrix(jnp.asarray(value), jnp.asarray(where))
-
-
-def check_memory(needed: int, budget: int, what: str, instead: str) -> None:
-    """Refuse what takes more bytes than the budget; `instead` names what does not."""
-    if needed > budget:
-        raise InputError(
-            f"{what} may take {needed / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f}; "
-            f"raise model.memory_budget or {instead}"
-        )

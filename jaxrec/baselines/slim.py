@@ -20,8 +20,9 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 from scipy import sparse
 
-from jaxrec.baselines.gram import check_memory, gram
+from jaxrec.baselines.gram import gram
 from jaxrec.baselines.item_weights import ItemWeights, known_items
+from jaxrec.baselines.memory import check_memory
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 

@@ -17,7 +17,8 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrec.baselines.rating_matrix import RatingMatrix, check_memory, product, rating_matrix
+from jaxrec.baselines.memory import check_memory
+from jaxrec.baselines.rating_matrix import RatingMatrix, product, rating_matrix
 from jaxrec.baselines.sparse_rows import multi_hot
 from jaxrec.data.interactions import Interactions
 from jaxrec.typing import Batch
@@ -73,7 +74,7 @@ class SlopeOneConfig:
         """Compute all deviations; raises InputError if items × items does not fit memory."""
         users, items = len(train.users) + 1, len(train.items) + 1
         needed = 16 * items**2 + 13 * users * items
-        check_memory(needed, self.memory_budget, "deviations between all items", "use svd")
+        check_memory("deviations between all items", needed, self.memory_budget, "use svd")
         mean = train.value.mean(dtype=np.float64)
         totals = np.bincount(train.user, train.value, users)
         counts = np.bincount(train.user, minlength=users)

