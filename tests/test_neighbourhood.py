@@ -133,12 +133,18 @@ def pruned(weights, config):
     return weights
 
 
-@pytest.mark.parametrize("of", ["items", "users"])
-@pytest.mark.parametrize("speedup", [0, 10**9], ids=["sparse", "dense"])
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_similarity_and_weighting(kind, speedup, of, monkeypatch):
-    monkeypatch.setattr(neighbourhood, "DENSE_SPEEDUP", speedup)
+def choose(layout, monkeypatch):
+    """Make products of all rows sparse, or dense, or dense of the fullest rows only."""
     monkeypatch.setattr(neighbourhood, "ENTRIES_AT_ONCE", 100)
+    monkeypatch.setattr(neighbourhood, "DENSE_SHARE", 2 if layout == "sparse" else 0)
+    monkeypatch.setattr(neighbourhood, "DENSE_SPEEDUP", 4 if layout == "mixed" else 10**9)
+
+
+@pytest.mark.parametrize("of", ["items", "users"])
+@pytest.mark.parametrize("layout", ["sparse", "mixed", "dense"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_similarity_and_weighting(kind, layout, of, monkeypatch):
+    choose(layout, monkeypatch)
     config = KINDS[kind]
     sets = centred(ratings()) if "adjusted" in config.similarity else known_items(ratings())
     found = config.weights(config.vectors(sets.T.tocsr() if of == "items" else sets))
@@ -147,11 +153,10 @@ def test_every_similarity_and_weighting(kind, speedup, of, monkeypatch):
 
 
 @pytest.mark.parametrize("pruning", ["row", "column", "both"])
-@pytest.mark.parametrize("speedup", [0, 10**9], ids=["sparse", "dense"])
+@pytest.mark.parametrize("layout", ["sparse", "mixed", "dense"])
 @pytest.mark.parametrize("kind", ["dot", "asymmetric", "adjusted"])
-def test_pruning_by_row_by_column_and_by_both(kind, speedup, pruning, monkeypatch):
-    monkeypatch.setattr(neighbourhood, "DENSE_SPEEDUP", speedup)
-    monkeypatch.setattr(neighbourhood, "ENTRIES_AT_ONCE", 100)
+def test_pruning_by_row_by_column_and_by_both(kind, layout, pruning, monkeypatch):
+    choose(layout, monkeypatch)
     config = dataclasses.replace(KINDS[kind], neighbours=4, pruning=pruning)
     sets = centred(ratings()) if kind == "adjusted" else known_items(ratings())
     found = config.weights(config.vectors(sets.T.tocsr()))
@@ -159,9 +164,7 @@ def test_pruning_by_row_by_column_and_by_both(kind, speedup, pruning, monkeypatc
     np.testing.assert_allclose(found.toarray(), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("chunk", [1, 50, 10**6])
-def test_the_largest_of_rows_of_any_length_with_ties(chunk, monkeypatch):
-    monkeypatch.setattr("jaxrec.baselines.sparse_rows.ENTRIES_PER_CHUNK", chunk)
+def test_the_largest_of_rows_of_any_length_with_ties():
     rng = np.random.default_rng(1)
     dense = rng.integers(1, 6, (40, 30)) * (rng.random((40, 30)) < rng.random((40, 1)))
     matrix = sparse.csr_array(dense.astype(np.float32))
@@ -177,6 +180,14 @@ def test_the_largest_of_rows_of_any_length_with_ties(chunk, monkeypatch):
         columns = nearest_of_columns(matrix.T.tocsr(), k).toarray()
         np.testing.assert_array_equal(columns.T, expected)
     assert nearest_of_columns(matrix, None) is matrix
+
+
+def test_the_largest_leave_out_entries_of_minus_infinity():
+    matrix = sparse.csr_array(np.array([[-np.inf, 2, -3, 0], [-np.inf, -np.inf, -np.inf, 5]], "f"))
+    for k in (1, 2, 3, 4):
+        kept = largest(matrix, k)
+        np.testing.assert_array_equal(np.diff(kept.indptr), [min(k, 2), 1])
+        assert np.isfinite(kept.data).all()
 
 
 def test_adjusted_cosine_by_items_scores_bare_histories():

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from jaxrec.baselines.item_weights import known_items
 from jaxrec.baselines.memory import check_memory
-from jaxrec.baselines.sparse_rows import largest, only
+from jaxrec.baselines.sparse_rows import largest
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 
@@ -26,7 +26,9 @@ THREADS = min(os.cpu_count() or 1, 8)
 """Threads that compute similarities; the libraries below hold no lock meanwhile."""
 BYTES_PER_ENTRY = 32
 """Peak memory of a weight that is kept: row, column and value, and their transpose."""
-DENSE_SPEEDUP = 250
+DENSE_SHARE = 0.5
+"""Share of all pairs that must have something in common for their products to be laid out whole."""
+DENSE_SPEEDUP = 200
 """Multiplications of a dense matrix product in the time of one of a sparse product (on a CPU)."""
 
 Weigh = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -186,13 +188,11 @@ def nearest(
     entries = np.minimum(met, size)
     needed = BYTES_PER_ENTRY * np.minimum(entries, neighbours or size).sum()
     check_memory("the nearest neighbours", needed, memory_budget, "lower model.neighbours")
-    dense = bool(
-        4 * (size * width + size**2) <= memory_budget
-        and DENSE_SPEEDUP * (met.sum() + vectors.nnz) > float(size) ** 2 * width
-    )
-    products = _products(vectors, dense)
+    fits = 4 * size * (width + 2 * size) <= memory_budget
+    dense = bool(fits and entries.sum() >= DENSE_SHARE * size**2)
+    products = _products(vectors, met, dense)
     weighted = np.any(vectors.data != 1)
-    shared = _products(sets, dense) if shrinkage and weighted else products
+    shared = _products(sets, met, dense) if shrinkage and weighted else products
 
     def block(rows: slice) -> sparse.csr_array:
         found = products(rows)
@@ -207,8 +207,7 @@ def nearest(
             common.data /= common.data + np.float32(shrinkage)
             found = found.multiply(common).tocsr()
         found.data[(_rows(found, rows.start) == found.indices) | (found.data == 0)] = -np.inf
-        found = found if neighbours is None else largest(found, neighbours)
-        return only(found, found.data > -np.inf)
+        return largest(found, neighbours or size)
 
     upto = np.cumsum(np.full(size, size) if dense else entries)
     limits = np.searchsorted(upto, np.arange(0, upto[-1], ENTRIES_AT_ONCE), "right")
@@ -226,13 +225,14 @@ def nearest_of_columns(weights: sparse.csr_array, neighbours: int | None) -> spa
     return largest(weights.T.tocsr(), neighbours).T.tocsr()
 
 
-def _products(vectors: sparse.csr_array, dense: bool) -> Callable[[slice], sparse.csr_array]:
+def _products(
+    vectors: sparse.csr_array, met: np.ndarray, dense: bool
+) -> Callable[[slice], sparse.csr_array]:
     """Make the function that gives x·y of some rows with all rows; a dense one counts zeros too."""
     if not dense:
         others = vectors.T.tocsr()
         return lambda rows: vectors[rows] @ others
-    matrix = vectors.toarray()
-    dots, size = matrix @ matrix.T, len(matrix)
+    dots, size = _gram(vectors, met + np.diff(vectors.indptr)), vectors.shape[0]
 
     def products(rows: slice) -> sparse.csr_array:
         number = rows.stop - rows.start
@@ -241,6 +241,28 @@ def _products(vectors: sparse.csr_array, dense: bool) -> Callable[[slice], spars
         return sparse.csr_array((dots[rows].ravel(), columns, ends), (number, size))
 
     return products
+
+
+def _gram(vectors: sparse.csr_array, work: np.ndarray) -> np.ndarray:
+    """Multiply each row with each: the fullest by a dense product, the others by a sparse one.
+
+    work: the multiplications of each row's sparse product with all rows.
+    """
+    size, width = vectors.shape
+    order = np.argsort(-work, kind="stable")
+    saved = np.cumsum(work[order]) - np.arange(1, size + 1) ** 2.0 * width / DENSE_SPEEDUP
+    cut = int(np.argmax(saved)) + 1
+    full, rest = order[:cut], order[cut:]
+    dots = np.empty((size, size), np.float32)
+    dense = vectors[full].toarray()
+    dots[np.ix_(full, full)] = dense @ dense.T
+    others = vectors.T.tocsr()
+    parts = [rest[i :: 4 * THREADS] for i in range(4 * THREADS)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        for rows, part in zip(parts, pool.map(lambda x: vectors[x] @ others, parts), strict=True):
+            dots[rows] = part.toarray()
+            dots[:, rows] = dots[rows].T
+    return dots
 
 
 def _pattern(matrix: sparse.csr_array) -> tuple[np.ndarray, np.ndarray]:

@@ -11,8 +11,6 @@ from scipy import sparse
 
 ENTRIES_PER_STEP = 2**14
 """Weights added to the sums in one step of the loop."""
-ENTRIES_PER_CHUNK = 2**18
-"""Weights of which the largest are found at once."""
 
 
 @struct.dataclass
@@ -100,44 +98,36 @@ def multi_hot(
 
 
 def largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
-    """Keep the k largest entries of each row, of equal ones those of the lowest columns."""
-    counts = np.diff(matrix.indptr)
-    kept = np.repeat(counts <= k, counts)
-    wide = np.flatnonzero(counts > k)
-    wide = wide[np.argsort(counts[wide], kind="stable")]
-    start = 0
-    while start < len(wide):
-        # Rows at most twice as long as each other, and so many that they fit the cache.
-        shortest = counts[wide[start]]
-        stop = np.searchsorted(counts[wide], 2 * shortest, side="right")
-        rows = wide[start : min(stop, start + max(ENTRIES_PER_CHUNK // shortest, 1))]
-        width = np.arange(counts[rows[-1]], dtype=matrix.indptr.dtype)
-        place = matrix.indptr[rows][:, None] + width[None, :]
-        outside = place >= matrix.indptr[rows + 1][:, None]
-        place[outside] = -1
-        values = matrix.data[place]
-        values[outside] = -np.inf
-        chosen = place[_largest(values, place, matrix.indices, k)]
-        kept[chosen[chosen >= 0]] = True
-        start += len(rows)
-    return only(matrix, kept)
+    """Keep the k largest entries of each row, of equal ones those of the lowest columns.
+
+    An entry of -inf is none.
+    """
+    values, ends = matrix.data.copy(), matrix.indptr.tolist()
+    least = np.full(matrix.shape[0], np.finfo(values.dtype).min, values.dtype)
+    for row in np.flatnonzero(np.diff(matrix.indptr) > k):
+        own = values[ends[row] : ends[row + 1]]
+        own.partition(-k)
+        least[row] = max(least[row], own[-k])
+    found = only(matrix, matrix.data >= np.repeat(least, np.diff(matrix.indptr)))
+    return _without_ties(found, least, k)
 
 
 def only(matrix: sparse.csr_array, kept: np.ndarray) -> sparse.csr_array:
     """Keep the entries that are marked."""
-    indptr = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
-    return sparse.csr_array((matrix.data[kept], matrix.indices[kept], indptr), matrix.shape)
+    place = np.flatnonzero(kept)
+    indptr = np.searchsorted(place, matrix.indptr).astype(matrix.indptr.dtype)
+    return sparse.csr_array((matrix.data[place], matrix.indices[place], indptr), matrix.shape)
 
 
-def _largest(values: np.ndarray, place: np.ndarray, columns: np.ndarray, k: int) -> np.ndarray:
-    """Mark the k largest values of each row; place says which column each is of, -1 is padding."""
-    least = np.partition(values, values.shape[1] - k, axis=1)[:, -k, None]
-    marked = values >= least
-    tied = np.flatnonzero(np.count_nonzero(marked, axis=1) > k)
-    above, place = values[tied] > least[tied], place[tied]
-    equal = marked[tied] & ~above
-    order = np.where(equal & (place >= 0), columns[place], np.iinfo(columns.dtype).max)
-    wanted = k - np.count_nonzero(above, axis=1)[:, None]
-    last = np.take_along_axis(np.sort(order, axis=1), wanted - 1, axis=1)
-    marked[tied] = above | (equal & (order <= last))
-    return marked
+def _without_ties(matrix: sparse.csr_array, least: np.ndarray, k: int) -> sparse.csr_array:
+    """Drop from rows of more than k entries the last columns of those that equal the least."""
+    extra = np.diff(matrix.indptr) - k
+    row = np.repeat(np.arange(matrix.shape[0]), extra + k)
+    tied = np.flatnonzero((matrix.data == least[row]) & (extra[row] > 0))
+    row = row[tied]
+    place = row * matrix.shape[1] + matrix.indices[tied]
+    upto = np.cumsum(np.bincount(row, minlength=matrix.shape[0]))
+    last = np.sort(place)[np.maximum(upto - extra, 1)[row] - 1]
+    kept = np.ones(matrix.nnz, bool)
+    kept[tied] = place <= last
+    return only(matrix, kept)
