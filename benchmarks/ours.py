@@ -172,7 +172,8 @@ def lists(scorer: Scorer, variables: Any, prepared: Prepared, k: int) -> Callabl
     seen = data.catalogue.positives
     widest, length = longest(seen), scorer.history_length
     length = longest(data.histories) if length is None else length
-    size = min(max(USERS_AT_ONCE // (4 * (widest + length)), 1), len(train.users))
+    size = max(USERS_AT_ONCE // (4 * max(widest + length, 1)), 1)
+    size = -(-len(train.users) // -(-len(train.users) // size))
 
     def ask() -> np.ndarray:
         ready = scorer.precompute(variables, data.catalogue)
