@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxrec.data.cleaning import Cleaning, CleaningStep, clean
+from jaxrec.data.cleaning import Cleaning, CleaningStep, clean, keep_core
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 
@@ -117,9 +117,21 @@ def test_k_core_is_the_largest_set_that_meets_both_minima(events, min_user, min_
     assert np.unique(cleaned.item).tolist() == list(range(1, len(cleaned.items) + 1))
 
 
+@settings(max_examples=50, deadline=None)
+@given(events=EVENTS, min_user=st.integers(0, 4), min_item=st.integers(0, 4))
+def test_one_round_filters_items_then_users_as_liang_et_al_do(events, min_user, min_item):
+    items = Counter(event[1] for event in events)
+    left = [(row, event) for row, event in enumerate(events) if items[event[1]] >= min_item]
+    users = Counter(event[0] for _, event in left)
+    left = [row for row, event in left if users[event[0]] >= min_user]
+    kept = keep_core(_build(events), min_user, min_item, rounds=1)
+    assert sorted(kept.row.tolist()) == left
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
+        (Cleaning(min_user_events=2, core_rounds=0), "core_rounds is 0; give 1 or more"),
         (Cleaning(events=("click",)), "no event 'click'; the events are buy, view"),
         (Cleaning(event_weights=(("buy", float("nan")),)), "weight of the event 'buy' is nan"),
         (

@@ -6,6 +6,7 @@ so it follows the split (normalisation.py).
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -28,10 +29,12 @@ class Cleaning:
     """Events of a smaller value are left out; None keeps all."""
     duplicates: Literal["keep", "first", "last", "sum", "mean"] = "keep"
     """Of a user's events with one item keep all, one, or the last with the values' sum or mean."""
+    min_item_events: int = 0
+    """Items of fewer events are left out, before min_user_events."""
     min_user_events: int = 0
     """Users of fewer events are left out, in turns with min_item_events (k-core)."""
-    min_item_events: int = 0
-    """Items of fewer events are left out, until nothing changes."""
+    core_rounds: int | None = None
+    """Turns of the two; None: until nothing changes."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def _asked(config: Cleaning) -> Iterator[tuple[str, Callable[[Interactions], Int
     if config.duplicates != "keep":
         yield "duplicates", lambda x: join_duplicates(x, config.duplicates)
     if config.min_user_events > 1 or config.min_item_events > 1:
-        yield "k-core", lambda x: keep_core(x, config.min_user_events, config.min_item_events)
+        minima = config.min_user_events, config.min_item_events
+        yield "k-core", lambda x: keep_core(x, *minima, config.core_rounds)
 
 
 def keep_events(interactions: Interactions, names: tuple[str, ...]) -> Interactions:
@@ -116,17 +120,20 @@ def join_duplicates(interactions: Interactions, rule: str) -> Interactions:
     return interactions.take(np.sort(kept))
 
 
-def keep_core(interactions: Interactions, min_user: int, min_item: int) -> Interactions:
-    """Drop users and items of fewer events than their minimum, to the fixed point (k-core)."""
+def keep_core(
+    interactions: Interactions, min_user: int, min_item: int, rounds: int | None = None
+) -> Interactions:
+    """Drop items, then users, of too few events: so many rounds, or to the fixed point (k-core)."""
+    if rounds is not None and rounds < 1:
+        raise InputError(f"data.cleaning.core_rounds is {rounds}; give 1 or more, or None")
     places = np.arange(len(interactions), dtype=np.int64)
-    user, item = interactions.user, interactions.item
-    while len(places):
-        few_user = np.bincount(user) < min_user
-        few_item = np.bincount(item) < min_item
-        kept = ~(few_user[user] | few_item[item])
-        if kept.all():
+    for _ in itertools.count() if rounds is None else range(rounds):
+        before = len(places)
+        for rows, least in ((interactions.item, min_item), (interactions.user, min_user)):
+            own = rows[places]
+            places = places[np.bincount(own)[own] >= least]
+        if len(places) == before:
             break
-        places, user, item = places[kept], user[kept], item[kept]
     return interactions if len(places) == len(interactions) else interactions.take(places)
 
 
