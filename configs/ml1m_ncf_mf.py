@@ -2,11 +2,11 @@
 
 Command:  jaxrec train ml1m_ncf_mf
 Time:     about 5 minutes on two CPU cores.
-Expected: test HR@10 .723, NDCG@10 .447 (seed 0). The paper, which went by plain gradient descent for
-          256 epochs, has .7294, .4523, from memory.
-Tuned:    on 5 % of each user's training events (--data.split.validation 0.05, all items ranked), seed
-          0: weight_decay of .1, .3 and .6 (NDCG@10 .202, .220, .230), at Adam's rate of 2e-3, the
-          paper's width and 8 negatives; .6 was still rising after 40 epochs.
+Expected: test HR@10 .723, NDCG@10 .447 (seed 0). The paper, by plain gradient descent for 256
+          epochs, has .7294, .4523, from memory.
+Tuned:    on 5 % of each user's training events (--data.split.validation 0.05, all items ranked),
+          seed 0: weight_decay of .1, .3 and .6 (NDCG@10 .202, .220, .230), at Adam's rate of 2e-3,
+          the paper's width and 8 negatives; .6 was still rising after 40 epochs.
 Paper:    Rendle et al., "Neural Collaborative Filtering vs. Matrix Factorization Revisited",
           RecSys 2020.
 """
