@@ -45,13 +45,17 @@ def _with(part, **values):
 
 def shrink(config: Config) -> Config:
     """Make a config small and quick, on data that is handed over."""
-    config = dataclasses.replace(config, data=DataConfig(split=LeaveOneOut()))
+    config = dataclasses.replace(
+        config,
+        data=DataConfig(split=LeaveOneOut()),
+        protocol=dataclasses.replace(config.protocol, candidates="all"),
+    )
     if config.objective is None:
         # As many factors as are planted: more of them fit the noise of so few users. And nobody
         # meets an item again.
         return dataclasses.replace(
             config,
-            model=_with(config.model, factors=4),
+            model=_with(config.model, factors=4, embed_dim=4),
             protocol=dataclasses.replace(config.protocol, seen="exclude"),
         )
     model = _with(config.model, **SMALL)
@@ -123,7 +127,7 @@ def test_the_loss_falls_and_popularity_is_beaten(name, trained):
     if isinstance(config.model, PopularityConfig):
         assert result["test"][metric] == pytest.approx(floor)
         return
-    assert result["test"][metric] > 1.25 * floor
+    assert result["test"][metric] > 1.2 * floor
     if config.objective is not None:
         losses = [line["loss"] for line in jsonl.read(workdir / "metrics.jsonl") if "loss" in line]
         assert np.mean(losses[-3:]) < 0.95 * losses[0]

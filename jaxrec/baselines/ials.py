@@ -199,16 +199,11 @@ class Tables:
             Penalty(unobserved, l2, power, jnp.float32(others - 1))
             for others in reversed(known.shape)
         )
+        random = np.random.default_rng(config.seed)
+        drawn = random.standard_normal((known.shape[1], config.embed_dim), np.float32)
+        drawn *= config.init_scale / config.embed_dim**0.5 * (np.diff(both[1].indptr) > 0)[:, None]
         rows = NamedSharding(mesh, ROWS)
-
-        def start(row: Int[Array, "places"], met: Any) -> Float[Array, "places dim"]:
-            shape = known.shape[1], config.embed_dim
-            drawn = jax.random.normal(jax.random.key(config.seed), shape)
-            scale = config.init_scale / config.embed_dim**0.5
-            return jnp.where(met[:, None], scale * drawn[row], 0.0)
-
-        met = np.diff(both[1].indptr)[items.rows] > 0
-        factors = jax.jit(start, out_shardings=rows)(items.rows.astype(np.int32), met)
+        factors = jax.device_put(drawn[items.rows], rows)
         nobody = jnp.zeros((len(users.rows), config.embed_dim), jnp.float32, device=rows)
         layouts = users, items
         return Tables(nobody, factors, of_users, of_items, users_pay, items_pay, layouts, mesh)
@@ -226,18 +221,8 @@ class Tables:
         weights = np.where(met > 0, total / np.maximum(met, 1), 1.0).astype(np.float32)
         weights[0] = 0
 
-        def gather(
-            users: Float[Array, "n dim"],
-            items: Float[Array, "m dim"],
-            of_user: Int[Array, "a"],
-            of_item: Int[Array, "b"],
-        ) -> tuple[Array, Array, Array]:
-            spectrum, basis = _eigenbasis(items.T @ items)
-            return _rotate(users, basis)[of_user], _rotate(items, basis)[of_item], spectrum
-
         places = [layout.place.astype(np.int32) for layout in self.layouts]
-        whole = NamedSharding(self.mesh, PartitionSpec())
-        factors = jax.jit(gather, out_shardings=whole)(self.users, self.items, *places)
+        factors = _in_order(self.mesh, self.users, self.items, *places)
         # The state answers on one device, whatever devices it was fitted on.
         of_users, of_items, spectrum = (x.addressable_data(0) for x in factors)
         return IALSState(of_users, of_items, spectrum, jnp.asarray(weights), self.users_pay)
@@ -275,8 +260,7 @@ def _half_sweep(
     pay: Penalty,
 ) -> tuple[Float[Array, "n dim"], Float[Array, "m dim"]]:
     """Solve for this device's rows of one table, the other being fixed; both are rotated."""
-    gram = jnp.matmul(fixed.T, fixed, precision="highest")
-    spectrum, basis = _eigenbasis(jax.lax.psum(gram, "data"))
+    spectrum, basis = _eigenbasis(jax.lax.psum(_gram(fixed), "data"))
     own, fixed = _rotate(own, basis), _rotate(fixed, basis)
     others = jax.lax.all_gather(fixed, "data", tiled=True)
 
@@ -292,6 +276,24 @@ def _half_sweep(
         at += chunks * rows
         solved.append(jax.lax.scan(solve, None, (rectangle, start))[1].reshape(chunks * rows, -1))
     return jnp.concatenate(solved), fixed
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _in_order(
+    mesh: Mesh,
+    users: Float[Array, "n dim"],
+    items: Float[Array, "m dim"],
+    of_user: Int[Array, "a"],
+    of_item: Int[Array, "b"],
+) -> tuple[Float[Array, "a dim"], Float[Array, "b dim"], Float[Array, "dim"]]:
+    """Give every device all rows by their number, rotated, and the items' spectrum."""
+    spectrum, basis = _eigenbasis(_gram(items))
+    found = _rotate(users, basis)[of_user], _rotate(items, basis)[of_item], spectrum
+    return jax.lax.with_sharding_constraint(found, NamedSharding(mesh, PartitionSpec()))
+
+
+def _gram(factors: Float[Array, "n dim"]) -> Float[Array, "dim dim"]:
+    return jnp.matmul(factors.T, factors, precision="highest")
 
 
 def _eigenbasis(
