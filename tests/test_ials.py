@@ -175,6 +175,11 @@ def test_values_that_leave_no_confidence_are_refused():
         dataclasses.replace(CONFIG, value_weight=-2.0).fit(events_of())
 
 
+def test_factors_that_run_away_are_refused():
+    with pytest.raises(InputError, match="not finite"):
+        dataclasses.replace(CONFIG, init_scale=1e25).fit(events_of())
+
+
 class TestIALS(BaselineContract):
     config = IALSConfig(embed_dim=4, l2=0.01, epochs=4)
 

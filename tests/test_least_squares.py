@@ -52,7 +52,11 @@ def test_the_normal_equations_are_solved(solver, calls, weighted):
 
 @pytest.mark.parametrize(
     ("make", "name"),
-    [(lambda: ConjugateGradient(steps=0), "steps"), (lambda: Subspace(block_size=0), "block_size")],
+    [
+        (lambda: ConjugateGradient(steps=0), "steps"),
+        (lambda: ConjugateGradient(tolerance=-1.0), "tolerance"),
+        (lambda: Subspace(block_size=0), "block_size"),
+    ],
 )
 def test_bad_values_are_refused(make, name):
     with pytest.raises(InputError, match=name):

@@ -160,11 +160,20 @@ class IALSConfig:
             events = train.value, (train.user, train.item)
             known += self.value_weight * sparse.csr_array(events, known.shape, dtype=np.float32)
             if known.data.min() <= 0:
-                raise InputError("model.value_weight gives a pair no confidence; raise the values")
+                raise InputError(
+                    f"model.value_weight {self.value_weight} gives a pair the confidence "
+                    f"{known.data.min():g}, which must be above 0; bring it nearer to 0, or leave "
+                    "such events out with data.cleaning.min_value"
+                )
         tables = Tables.build(known, self, make_mesh(devices=devices))
         for _ in range(self.epochs):
             tables = tables.sweep(self.solver)
-        return tables.state(known)
+        state = tables.state(known)
+        if not jnp.isfinite(state.spectrum).all():
+            raise InputError(
+                "the factors are not finite; lower model.init_scale or model.value_weight"
+            )
+        return state
 
 
 @dataclass(frozen=True, eq=False)

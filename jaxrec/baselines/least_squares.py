@@ -55,6 +55,8 @@ class ConjugateGradient:
     def __post_init__(self) -> None:
         if self.steps < 1:
             raise InputError(f"model.solver.steps is {self.steps}; give a whole number from 1")
+        if not self.tolerance >= 0:
+            raise InputError(f"model.solver.tolerance is {self.tolerance}; give a number from 0")
 
     def __call__(
         self,

@@ -56,7 +56,7 @@ def clean(interactions: Interactions, config: Cleaning) -> tuple[Interactions, l
         if not after[0]:
             raise InputError(
                 f"cleaning leaves nothing: its step {name!r} removed the last {before[0]:,} events "
-                f"of {before[1]:,} users and {before[2]:,} items; ask for less"
+                f"of {before[1]:,} users and {before[2]:,} items; ask for less by data.cleaning"
             )
         steps.append(CleaningStep(name, *(old - new for old, new in zip(before, after))))
         before = after

@@ -198,7 +198,8 @@ class UserHoldout:
         train = len(present) - validation - test
         _require(
             train >= 1 and test >= 1,
-            f"holding out {validation} + {test} of {len(present)} users leaves {train} to train on",
+            f"holding out {validation} + {test} of {len(present)} users leaves {train} to train "
+            "on; give split.validation and split.test that leave some",
         )
         order = np.random.RandomState(self.seed).permutation(len(present))
         role = np.zeros(len(interactions.users) + 1, np.int8)
