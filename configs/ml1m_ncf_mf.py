@@ -1,7 +1,7 @@
 """Matrix factorisation by cross-entropy on NCF's MovieLens-1M: the last event among 99 others.
 
 Command:  jaxrec train ml1m_ncf_mf
-Time:     about 5 minutes on two CPU cores.
+Time:     about 4 minutes on two CPU cores.
 Expected: test HR@10 .723, NDCG@10 .447 (seed 0). The paper, by plain gradient descent for 256
           epochs, has .7294, .4523, from memory.
 Tuned:    on 5 % of each user's training events (--data.split.validation 0.05, all items ranked),
