@@ -126,6 +126,38 @@ class SampledSoftmax:
         return _mean(loss, batch.weights, found.auxiliary)
 
 
+@dataclass(frozen=True)
+class InBatchSoftmax:
+    """The target among the targets of the whole batch, by softmax cross-entropy.
+
+    An item is so many queries' negative as the batch has it: the logarithm of its share of the
+    training events is taken off its scores, the target's as well (Yi et al., "Sampling-Bias-
+    Corrected Neural Modeling", RecSys 2019, eq. 5). Another query with the same target is no
+    negative.
+    """
+
+    correct: bool = True
+    """Apply the log-Q correction."""
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        ids, counts = batch.target.reshape(-1), batch.catalogue.counts
+        user, item, auxiliary = _encode(apply, variables, batch, ids, key)
+        scores = apply(variables, user, item, method="score")
+        if self.correct:
+            scores -= jnp.log(jnp.maximum(counts[ids], 1) / jnp.maximum(counts.sum(), 1))[
+                None, None
+            ]
+        place = jnp.arange(ids.size)
+        own = place.reshape(batch.target.shape)[..., None] == place[None, None]
+        others = (ids[None, None] != batch.target[..., None]) & (ids > 0)[None, None]
+        loss = losses.softmax_cross_entropy(
+            scores, own.astype(jnp.float32), where=own | others, reduce_fn=None
+        )
+        return _mean(loss, batch.weights, auxiliary)
+
+
 class _Contrast(NamedTuple):
     """Scores of each query's target and negatives; where: False at the target and at non-draws."""
 

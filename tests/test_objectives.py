@@ -3,6 +3,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from flax import linen as nn
 
@@ -14,6 +15,7 @@ from jaxrec.objectives import (
     BinaryCrossEntropy,
     Bpr,
     FullSoftmax,
+    InBatchSoftmax,
     SampledSoftmax,
     SquaredError,
 )
@@ -144,6 +146,24 @@ def test_many_corrected_samples_estimate_the_full_softmax():
     assert found == pytest.approx(float(full), rel=2e-3)
 
 
+@pytest.mark.parametrize("correct", [False, True])
+def test_in_batch_softmax_contrasts_a_target_with_the_others_of_the_batch(correct):
+    model, variables = sasrec()
+    loss, _ = run(InBatchSoftmax(correct=correct), model, variables)
+    scores, target, counts = (
+        np.asarray(x) for x in (all_scores(model, variables), BATCH.target, BATCH.catalogue.counts)
+    )
+    share = np.log(np.maximum(counts, 1) / counts.sum()) if correct else np.zeros(21)
+    asked = target[target > 0]
+    assert len(np.unique(asked)) < len(asked), "some query has the same target as another"
+    expected = []
+    for logits, own in zip(scores[target > 0] - share, asked):
+        # Each other query counts once, also where two of them ask for one item.
+        total = np.exp(logits[own]) + np.exp(logits[asked[asked != own]]).sum()
+        expected.append(np.log(total) - logits[own])
+    assert loss == pytest.approx(np.mean(expected), rel=1e-5)
+
+
 class Sowing(nn.Module):
     """A model with auxiliary losses of 2 for users and 1 for items."""
 
@@ -163,7 +183,9 @@ class Sowing(nn.Module):
         return jnp.einsum("bqd,nd->bqn" if shared else "bqd,bnd->bqn", user, item)
 
 
-@pytest.mark.parametrize("objective", [FullSoftmax(), Bpr(), SampledSoftmax(Uniform(3))])
+@pytest.mark.parametrize(
+    "objective", [FullSoftmax(), Bpr(), InBatchSoftmax(), SampledSoftmax(Uniform(3))]
+)
 def test_sown_losses_are_added_and_reported(objective):
     batch = random_batch(size=6, length=1)
     model = Sowing()
@@ -175,7 +197,14 @@ def test_sown_losses_are_added_and_reported(objective):
 
 @pytest.mark.parametrize(
     "objective",
-    [FullSoftmax(), Bpr(), SampledSoftmax(Uniform(3)), BinaryCrossEntropy(), SquaredError()],
+    [
+        FullSoftmax(),
+        Bpr(),
+        InBatchSoftmax(),
+        SampledSoftmax(Uniform(3)),
+        BinaryCrossEntropy(),
+        SquaredError(),
+    ],
 )
 def test_a_batch_of_weight_0_has_no_loss_and_no_gradient(objective):
     model, variables = sasrec()
