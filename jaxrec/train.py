@@ -20,20 +20,21 @@ import numpy as np
 
 from jaxrec.checkpoint import Checkpoints, save_once
 from jaxrec.config import Config
-from jaxrec.data.batches import resident
+from jaxrec.data.batches import Batches, resident
 from jaxrec.data.describe import headline
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
 from jaxrec.errors import InputError
 from jaxrec.evaluate import Evaluation, make_evaluator
 from jaxrec.metrics.protocol import LOWER_IS_BETTER
+from jaxrec.performance import Performance, measure
 from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
 from jaxrec.run import Run, Say, answers, fitted_on, load_run, make_spec, open_run
 from jaxrec.sharding import make_mesh, replicate
 from jaxrec.tracking import jsonl
 from jaxrec.tracking.log import Log, Writer
 from jaxrec.train_state import Monitor, TrainState, create, grow
-from jaxrec.train_step import make_train_steps
+from jaxrec.train_step import TrainSteps, make_train_steps
 from jaxrec.workdir import locked, provenance, read_json, write_arrays, write_json
 
 Report = Callable[[int, dict[str, float]], None]
@@ -41,13 +42,18 @@ Report = Callable[[int, dict[str, float]], None]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fitted:
-    """A scorer with its variables, and the checkpoint that they are; epochs is 0 for a baseline."""
+    """A scorer with its variables, and the checkpoint that they are; epochs is 0 for a baseline.
+
+    first_step: when, by time.monotonic, the first call had ended; None if none ran.
+    """
 
     scorer: Scorer
     variables: Any
     directory: Path
     step: int
     epochs: float
+    performance: Performance | None = None
+    first_step: float | None = None
 
 
 def train_and_evaluate(
@@ -66,7 +72,7 @@ def train_and_evaluate(
     source. init_from is the workdir of a run whose parameters are started from, as far as ids and
     shapes agree.
     """
-    workdir = Path(workdir)
+    workdir, called = Path(workdir), time.monotonic()
     with locked(workdir):
         prepared = open_run(config, workdir, interactions, say)
         say(headline(prepared))
@@ -87,9 +93,12 @@ def train_and_evaluate(
         parts = {"validation": evaluate_part(config, prepared, fitted, "validation")}
         if config.protocol.fit_on != "train":
             events = fitted_on(prepared, config.protocol.fit_on)
+            first_step = fitted.first_step
             fitted = fit(events, workdir / "refit", fitted.epochs)
+            fitted = dataclasses.replace(fitted, first_step=first_step)
         parts["test"] = evaluate_part(config, prepared, fitted, "test")
-        result = summary(config, prepared, fitted, parts, workdir, time.monotonic() - began)
+        seconds = time.monotonic() - began
+        result = summary(config, prepared, fitted, parts, workdir, seconds, called)
         write_json(workdir / "metrics.json", result)
         return read_json(workdir / "metrics.json")
 
@@ -118,28 +127,19 @@ def train_model(
     loss or gradient that is not finite. SIGTERM saves, then exits with 143.
     """
     train = config.train
-    data = resident(prepared, events)
-    model = config.model.build(make_spec(config, prepared, data))
-    scorer = model_scorer(model)
-    mesh = make_mesh(train.model_parallel)
-    batches = config.batches.build(events, data, config.seed)
-    batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))
-    per_epoch = batches.steps_per_epoch
-    total = round((epochs or train.epochs) * per_epoch)
-    eval_every = train.eval_every or per_epoch
-    tx = config.optimizer.build(total)
-    init_key, step_key = jax.random.split(jax.random.key(config.seed))
-    state = create(model, tx, batches, init_key, mesh, train.ema_decay is not None)
-    run = make_train_steps(
-        model, config.objective, tx, batches.batch_at, step_key, mesh, train.ema_decay
-    )
-    validate = None if epochs else make_validation(config, prepared, scorer)
+    plan = plan_steps(config, prepared, events, epochs)
+    state, batches, total, mesh = plan.state, plan.batches, plan.total, plan.mesh
+    eval_every = train.eval_every or batches.steps_per_epoch
+    validate = None if epochs else make_validation(config, prepared, plan.scorer)
+    performance = measure(plan.run, state, batches.data, replicate(np.int32(1), mesh), mesh)
+    say(performance.headline(mesh))
 
     with Checkpoints(directory / "checkpoints") as checkpoints, terminable() as asked_to_stop:
         resumed = checkpoints.restore_latest(state, say)
         state = resumed or (state if start is None else warm_start(state, start, prepared))
         step = int(state.step)
-        log = Log(directory, step, total, batches.examples_per_epoch / per_epoch, trackers)
+        rate = batches.examples_per_epoch / batches.steps_per_epoch
+        log = Log(directory, step, total, rate, trackers, performance.of_call)
         with contextlib.closing(log):
             while step < total and not exhausted(state.monitor, train.patience):
                 # A call ends at a multiple of its length: a resumed run logs the same lines.
@@ -150,7 +150,7 @@ def train_model(
                 )
                 count = replicate(np.int32(n), mesh)
                 with jax.transfer_guard("disallow"):
-                    state, metrics = run(state, batches.data, count)
+                    state, metrics = plan.run(state, batches.data, count)
                 step += n
                 log.calls(step, n, metrics)
                 at_border = step % eval_every == 0 or step == total
@@ -164,6 +164,7 @@ def train_model(
                             state, monitor=watch(state.monitor, step, values, config)
                         )
                     checkpoints.save(state, step, int(state.monitor.step))
+                    log.lap("checkpoints")
                 if asked_to_stop():
                     checkpoints.wait()
                     say(f"Stopped at step {step} and saved; the same command goes on from there.")
@@ -172,7 +173,41 @@ def train_model(
         best = checkpoints.restore_best(state, say)
     assert best is not None, "the last step is always saved"
     kept = int(best.step)
-    return Fitted(scorer, best.variables(), directory, kept, kept / per_epoch)
+    trained = kept / batches.steps_per_epoch
+    seen = performance, log.first_step
+    return Fitted(plan.scorer, best.variables(), directory, kept, trained, *seen)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Steps:
+    """What the loop needs: a state, the compiled steps that train it, and how many of them."""
+
+    scorer: Scorer
+    mesh: jax.sharding.Mesh
+    batches: Batches
+    state: TrainState
+    run: TrainSteps
+    total: int
+
+
+def plan_steps(
+    config: Config, prepared: Prepared, events: Interactions, epochs: float | None
+) -> Steps:
+    """Build model, batches and state, for so many epochs or the config's."""
+    train = config.train
+    data = resident(prepared, events)
+    model = config.model.build(make_spec(config, prepared, data))
+    mesh = make_mesh(train.model_parallel)
+    batches = config.batches.build(events, data, config.seed)
+    batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))
+    total = round((epochs or train.epochs) * batches.steps_per_epoch)
+    tx = config.optimizer.build(total)
+    init_key, step_key = jax.random.split(jax.random.key(config.seed))
+    state = create(model, tx, batches, init_key, mesh, train.ema_decay is not None)
+    run = make_train_steps(
+        model, config.objective, tx, batches.batch_at, step_key, mesh, train.ema_decay
+    )
+    return Steps(model_scorer(model), mesh, batches, state, run, total)
 
 
 def watch(monitor: Monitor, step: int, values: dict[str, float], config: Config) -> Monitor:
@@ -262,8 +297,12 @@ def summary(
     parts: dict[str, Evaluation | None],
     workdir: Path,
     seconds: float,
+    called: float,
 ) -> dict[str, Any]:
-    """Lay out metrics.json, and save each part's values per user for paired comparisons."""
+    """Lay out metrics.json, and save each part's values per user for paired comparisons.
+
+    called: when, by time.monotonic, training was asked for.
+    """
     measured = {part: found for part, found in parts.items() if found is not None}
     for part, found in measured.items():
         write_arrays(workdir / f"per_user_{part}.npz", {"users": found.users, **found.per_user})
@@ -271,7 +310,10 @@ def summary(
     calls = [line for line in lines if "examples_per_second" in line]
     busy = sum(line["seconds"] for line in calls)
     rate = sum(line["examples_per_second"] * line["seconds"] for line in calls) / max(busy, 1e-9)
-    split = prepared.split
+    split, performance = prepared.split, None
+    if fitted.performance:
+        waited = fitted.first_step and fitted.first_step - called
+        performance = fitted.performance.summary(calls, waited)
     return {
         "test": measured["test"].metrics,
         "validation": measured["validation"].metrics if "validation" in measured else {},
@@ -282,6 +324,7 @@ def summary(
         "seconds": max(seconds, sum(line["seconds"] for line in lines)),
         "train_seconds": busy or None,
         "examples_per_second": rate if calls else None,
+        "performance": performance,
         "checkpoint": {
             "directory": str((fitted.directory / "checkpoints").relative_to(workdir)),
             "step": fitted.step,

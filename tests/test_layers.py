@@ -23,6 +23,7 @@ LAYERS = (
         "figures",
         "markup",
         "fields",
+        "performance",
     ),
     ("metrics", "space"),  # metrics asks about events, so it stands above data
     ("encoders", "objectives"),

@@ -144,6 +144,17 @@ def test_progress_away_from_a_terminal_is_a_plain_line_now_and_then(capsys):
     assert lines[-1].startswith("step 100/100")
 
 
+def test_progress_shows_how_near_a_run_comes_to_its_machine():
+    progress = ProgressWriter(100, clock=_Clock())
+    speed = {"matmul_share": 0.314, "input_share": 0.012, "peak_bytes": 2.5e9, "table_bytes": 7}
+    progress.write(100, {"loss": 1.0, "examples_per_second": 1234.0, **speed})
+    assert progress.describe() == (
+        "loss 1.0000  1,234 examples/s  31.4% of the matmul rate  1.2% waiting for input  2.50 GB"
+    )
+    progress.write(100, {"input_share": 0.0})
+    assert "input" not in progress.describe()
+
+
 def test_progress_counts_the_time_left_from_where_a_run_resumes():
     clock = _Clock()
     progress = ProgressWriter(100, start_step=80, clock=clock)

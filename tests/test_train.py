@@ -71,8 +71,21 @@ def test_a_run_leaves_what_its_page_says(tmp_path):
     assert low <= result["test"]["ndcg@10"] <= high
     with np.load(tmp_path / "run" / "per_user_test.npz") as saved:
         assert saved["ndcg@10"].mean() == pytest.approx(result["test"]["ndcg@10"], abs=1e-6)
-    losses = [x["loss"] for x in jsonl.read(tmp_path / "run" / "metrics.jsonl") if "loss" in x]
-    assert losses[-1] < losses[0]
+    calls = [x for x in jsonl.read(tmp_path / "run" / "metrics.jsonl") if "loss" in x]
+    assert calls[-1]["loss"] < calls[0]["loss"]
+
+
+def test_a_run_says_how_near_it_came_to_its_machine(tmp_path):
+    said = []
+    result = train_and_evaluate(with_train(epochs=2), tmp_path, events(), say=said.append)
+    assert sum("GFLOP/s in float32, measured now" in line for line in said) == 1
+    found, lines = result["performance"], jsonl.read(tmp_path / "metrics.jsonl")
+    calls = [line for line in lines if "loss" in line]
+    # Vectors of 8 and a bias for 64 rows of users and of items, with Adam's two moments of each.
+    assert found["table_bytes"] == calls[0]["table_bytes"] == 3 * 2 * 64 * (8 + 1) * 4
+    assert all(line["matmul_share"] > 0 and line["input_seconds"] >= 0 for line in calls)
+    assert found["peak_bytes"] == max(line["peak_bytes"] for line in calls)
+    assert calls[0]["seconds"] < found["first_step_seconds"] < result["seconds"]
 
 
 def test_a_finished_run_is_given_again(tmp_path):

@@ -9,12 +9,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 _SECONDS_BETWEEN_LINES = 10.0
+_SPEED = {
+    "examples_per_second": ("{:,.0f} examples/s", 1),
+    "matmul_share": ("{:.1%} of the matmul rate", 1),
+    "input_share": ("{:.1%} waiting for input", 1),
+    "peak_bytes": ("{:,.2f} GB", 1e9),
+}
 
 
 class ProgressWriter:
     """A bar on stderr where that is a terminal, and elsewhere a plain line every ten seconds.
 
-    It shows `loss`, `examples_per_second` and any metric among the values that the loop writes.
+    It shows `loss`, speed, memory and any metric among the values that the loop writes.
     """
 
     def __init__(
@@ -55,9 +61,11 @@ class ProgressWriter:
     def describe(self) -> str:
         """Say the last values and the time left, as far as they are known."""
         parts = [f"{name} {_short(value)}" for name, value in self._shown.items() if _shows(name)]
-        rate = self._shown.get("examples_per_second")
-        if rate is not None:
-            parts.append(f"{rate:,.0f} examples/s")
+        parts += [
+            form.format(self._shown[name] / unit)
+            for name, (form, unit) in _SPEED.items()
+            if self._shown.get(name)
+        ]
         done = self._step - self._start
         if done > 0 and self._step < self._total:
             seconds = (self._clock() - self._began) / done * (self._total - self._step)
