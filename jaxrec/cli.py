@@ -125,6 +125,9 @@ def _add_train(commands: Any) -> None:
     parser.add_argument("--init-from", type=Path, metavar="DIR", help="start from DIR's parameters")
     parser.add_argument("--tensorboard", action="store_true", help="also write TensorBoard events")
     parser.add_argument("--wandb", action="store_true", help="also log to Weights & Biases")
+    parser.add_argument(
+        "--profile", action="store_true", help="trace a few steps and say where their time goes"
+    )
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

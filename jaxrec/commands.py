@@ -46,6 +46,7 @@ def train(args: argparse.Namespace, rest: list[str]) -> None:
         init_from=args.init_from,
         trackers=_trackers(args, config),
         say=_say,
+        profile=args.profile,
     )
     _say(metrics_table(result))
     _say(f"{result['seconds']:.1f} s; the run is in {workdir}")
@@ -53,8 +54,10 @@ def train(args: argparse.Namespace, rest: list[str]) -> None:
 
 def _check_baseline(args: argparse.Namespace, config: Config) -> None:
     """Refuse what only a run of steps can do."""
-    if args.tensorboard or args.wandb:
-        raise InputError("A baseline has no steps to follow; drop --tensorboard and --wandb.")
+    if args.tensorboard or args.wandb or args.profile:
+        raise InputError(
+            "A baseline has no steps to follow; drop --tensorboard, --wandb and --profile."
+        )
     if config.train.model_parallel != 1:
         raise InputError(
             f"train.model_parallel is {config.train.model_parallel}, and a baseline is fitted on "

@@ -2,7 +2,8 @@
 
 The folder holds what the run needs to go on after a kill, and to answer without its source:
 config.json, dataset/ (the split in rows, and the raw ids behind them), checkpoints/, metrics.jsonl
-(a line a compiled call and one a validation), metrics.json (the result) and per_user_<part>.npz.
+(a line a compiled call and one a validation), metrics.json (the result) and per_user_<part>.npz;
+where it was asked for, profile/ (a trace) and profile.md.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from jaxrec.errors import InputError
 from jaxrec.evaluate import Evaluation, make_evaluator
 from jaxrec.metrics.protocol import LOWER_IS_BETTER
 from jaxrec.performance import Performance, measure
+from jaxrec.profile import Tracer, write_page
 from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
 from jaxrec.run import Run, Say, answers, fitted_on, load_run, make_spec, open_run
 from jaxrec.sharding import make_mesh, replicate
@@ -64,13 +66,14 @@ def train_and_evaluate(
     init_from: str | Path | None = None,
     trackers: Sequence[Callable[[Path], Writer]] = (),
     say: Say = print,
+    profile: bool = False,
 ) -> dict[str, Any]:
     """Train or fit, evaluate, save; return what stands in metrics.json.
 
     A run that was cut off goes on where its last checkpoint stands, and ends with the very numbers
     of one that was not; a finished run is returned as it is. interactions replaces the config's
     source. init_from is the workdir of a run whose parameters are started from, as far as ids and
-    shapes agree.
+    shapes agree. profile traces a few steps into the workdir, with a page on them, profile.md.
     """
     workdir, called = Path(workdir), time.monotonic()
     with locked(workdir):
@@ -87,7 +90,9 @@ def train_and_evaluate(
         def fit(events: Interactions, directory: Path, epochs: float | None = None) -> Fitted:
             if config.objective is None:
                 return fit_baseline(config, events, directory)
-            return train_model(config, prepared, events, directory, epochs, start, trackers, say)
+            return train_model(
+                config, prepared, events, directory, epochs, start, trackers, say, profile=profile
+            )
 
         fitted = fit(prepared.split.train, workdir)
         parts = {"validation": evaluate_part(config, prepared, fitted, "validation")}
@@ -120,6 +125,7 @@ def train_model(
     trackers: Sequence[Callable[[Path], Writer]],
     say: Say,
     report: Report = lambda step, values: None,
+    profile: bool = False,
 ) -> Fitted:
     """Train on `events` until validation gets no better; or, for a refit, for so many epochs.
 
@@ -133,6 +139,7 @@ def train_model(
     validate = None if epochs else make_validation(config, prepared, plan.scorer)
     performance = measure(plan.run, state, batches.data, replicate(np.int32(1), mesh), mesh)
     say(performance.headline(mesh))
+    tracer = Tracer(plan.run, directory / "profile") if profile else None
 
     with Checkpoints(directory / "checkpoints") as checkpoints, terminable() as asked_to_stop:
         resumed = checkpoints.restore_latest(state, say)
@@ -148,9 +155,10 @@ def train_model(
                     eval_every - step % eval_every,
                     train.steps_per_call - step % train.steps_per_call,
                 )
+                n = tracer.most(n) if tracer else n
                 count = replicate(np.int32(n), mesh)
                 with jax.transfer_guard("disallow"):
-                    state, metrics = plan.run(state, batches.data, count)
+                    state, metrics = (tracer or plan.run)(state, batches.data, count)
                 step += n
                 log.calls(step, n, metrics)
                 at_border = step % eval_every == 0 or step == total
@@ -171,6 +179,8 @@ def train_model(
                     raise SystemExit(143)
         checkpoints.wait()
         best = checkpoints.restore_best(state, say)
+    if tracer:
+        say(write_page(tracer, performance, log.spent, rate, directory / "profile.md"))
     assert best is not None, "the last step is always saved"
     kept = int(best.step)
     trained = kept / batches.steps_per_epoch

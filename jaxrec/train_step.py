@@ -61,17 +61,20 @@ def make_train_steps(
     """
 
     def step(state: TrainState, data: PyTree) -> tuple[TrainState, Metrics]:
-        batch = shard_batch(batch_at(data, state.step), mesh)
+        with jax.named_scope("batch"):  # the scopes name parts of a profile
+            batch = shard_batch(batch_at(data, state.step), mesh)
         step_key = jax.random.fold_in(key, state.step)
 
         def loss_fn(params: PyTree) -> tuple[Float[Array, ""], dict[str, Any]]:
             return objective(model.apply, {"params": params, **state.collections}, batch, step_key)
 
-        (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+        with jax.named_scope("objective"):
+            (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
         metrics = dict(metrics)
         collections = metrics.pop("collections", state.collections)
-        updates, opt_state = tx.update(grads, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        with jax.named_scope("optimizer"):
+            updates, opt_state = tx.update(grads, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
         norm = optax.tree.norm(grads)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
         state = dataclasses.replace(

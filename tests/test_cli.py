@@ -306,6 +306,7 @@ def test_a_torn_parquet_file_is_one_sentence(source, tmp_path, capsys):
         (["train", "ml100k_mf", "--seeds", "two"], "two"),
         (["train", "ml100k_mf", "--data.format", "xls"], "xls"),
         (["train", "ml100k_popularity", "--tensorboard"], "--tensorboard"),
+        (["train", "ml100k_popularity", "--profile"], "--profile"),
         (["train", "ml100k_item_knn", "--wandb"], "--wandb"),
         (["train", "ml100k_popularity", "--train.model-parallel", "2"], "--train.model-parallel"),
         (["train", "ml100k_sasrec", "--model.dropout", "1"], "dropout"),

@@ -30,7 +30,7 @@ LAYERS = (
     ("models", "baselines"),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),
-    ("config",),
+    ("config", "profile"),
     ("run",),
     ("train", "recommend", "export", "trials"),
     ("repeat", "tune", "exposure", "compare"),

@@ -69,7 +69,10 @@ class Log:
         (step, n, metrics, waited), self._pending = self._pending, None
         values = {name: value.item() for name, value in jax.device_get(metrics).items()}
         bad = values.pop("nonfinite_step")
-        seconds = self.lap("calls" if self.first_step else "first call")
+        name = "calls" if self.first_step else "first call"
+        seconds = self.lap(name)
+        self.spent[name] -= waited
+        self.spent["waiting for input"] += waited
         self.first_step = self.first_step or time.monotonic()
         values["examples_per_second"] = n * self._examples_per_step / max(seconds, 1e-9)
         values |= self._measure(n, seconds, waited)
