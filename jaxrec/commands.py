@@ -15,9 +15,9 @@ from jaxrec import repeat, trials
 from jaxrec.config import Config, Source, load_config, load_space, override, to_json
 from jaxrec.data.describe import describe, table_kind, write_table
 from jaxrec.data.prepare import DataConfig, load
-from jaxrec.data.sources.named import cache
 from jaxrec.errors import InputError
 from jaxrec.evaluate import make_evaluator
+from jaxrec.performance import cache_compilations
 from jaxrec.recommend import Recommender, render
 from jaxrec.run import load_run
 from jaxrec.space import parse
@@ -36,7 +36,7 @@ def train(args: argparse.Namespace, rest: list[str]) -> None:
     config = load_config(args.config, rest)
     if config.objective is None:
         _check_baseline(args, config)
-    _cache_compilations()
+    cache_compilations()
     workdir = args.workdir or Path("runs") / Path(args.config).stem
     _say_device()
     result = repeat.train(
@@ -69,7 +69,7 @@ def tune(args: argparse.Namespace, rest: list[str]) -> None:
     """Search on validation; leave the trials, a page on them and the best config."""
     config = load_config(args.config, rest)
     space = dict(map(parse, args.space)) or load_space(args.config)
-    _cache_compilations()
+    cache_compilations()
     name = Path(args.config).stem
     workdir = args.workdir or Path("runs") / f"tune-{name}"
     _say_device()
@@ -99,7 +99,7 @@ def _trackers(args: argparse.Namespace, config: Config) -> list[Callable[[Path],
 
 def evaluate(args: argparse.Namespace, rest: list[str]) -> None:
     """Measure a finished run on one part again; its other metrics stay as they are."""
-    _cache_compilations()
+    cache_compilations()
     run = load_run(args.workdir, _say_aside)
     if not len(getattr(run.prepared.split, args.split)):
         raise InputError(
@@ -130,7 +130,7 @@ def recommend(args: argparse.Namespace, rest: list[str]) -> None:
     if args.k < 1:
         raise InputError(f"-k is {args.k}; give a whole number of at least 1.")
     kind = args.format or _kind(args.out)
-    _cache_compilations()
+    cache_compilations()
     recommender = Recommender.load(args.workdir, _say_aside)
     options: dict[str, Any] = {
         "k": args.k,
@@ -240,13 +240,6 @@ def _cell(result: dict[str, Any], part: str, name: str) -> str:
         return f"{text} ± {result['sd'][part][name]:.4f}"
     interval = result.get("intervals", {}).get(part, {}).get(name)
     return text if interval is None else f"{text} [{interval[0]:.4f}, {interval[1]:.4f}]"
-
-
-def _cache_compilations() -> None:
-    """Keep compiled programs in the user's cache, so that the next run starts at once."""
-    if not os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        jax.config.update("jax_compilation_cache_dir", str(cache() / "xla"))
-        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.2)
 
 
 def _say(line: str) -> None:

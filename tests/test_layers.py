@@ -23,9 +23,8 @@ LAYERS = (
         "figures",
         "markup",
         "fields",
-        "performance",
     ),
-    ("metrics", "space"),  # metrics asks about events, so it stands above data
+    ("metrics", "space", "performance"),  # metrics asks about events, so it stands above data
     ("encoders", "objectives"),
     ("models", "baselines"),
     ("train_state", "retrieval"),

@@ -5,7 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.performance import Performance, matmul_flops, matmul_rate, peak_memory, table_bytes
+from jaxrec.performance import (
+    Performance,
+    cache_compilations,
+    matmul_flops,
+    matmul_rate,
+    peak_memory,
+    table_bytes,
+)
 from jaxrec.sharding import make_mesh
 
 A, B = jnp.ones((2, 3)), jnp.ones((3, 5))
@@ -95,3 +102,15 @@ def test_the_peak_of_the_process_is_in_bytes_and_never_falls():
     assert source == "process"
     assert peak > 10**8, "Python with JAX takes more"
     assert peak_memory()[0] >= peak
+
+
+def test_small_programs_are_cached_where_the_user_names_no_cache(tmp_path, monkeypatch):
+    set_to = {}
+    monkeypatch.setattr(jax.config, "update", lambda name, value: set_to.update({name: value}))
+    cache_compilations()
+    assert not set_to, "the tests name a cache of their own"
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache_compilations()
+    assert set_to["jax_compilation_cache_dir"].startswith(str(tmp_path))
+    assert set_to["jax_persistent_cache_min_compile_time_secs"] == 0
