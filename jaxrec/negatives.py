@@ -150,7 +150,8 @@ class Popularity:
 def _rows(
     own: CSR, user: Int[Array, "batch"]
 ) -> tuple[Int[Array, "batch 1"], Int[Array, "batch 1"]]:
-    return own.indptr[user][:, None], own.indptr[user + 1][:, None]
+    start, stop = own.bounds(user)
+    return start[:, None], stop[:, None]
 
 
 def _below(

@@ -8,6 +8,7 @@ where it was asked for, profile/ (a trace) and profile.md.
 
 import contextlib
 import dataclasses
+import functools
 import re
 import signal
 import time
@@ -21,6 +22,7 @@ import numpy as np
 
 from jaxrec.checkpoint import Checkpoints, save_once
 from jaxrec.config import Config
+from jaxrec.data import stream
 from jaxrec.data.batches import Batches, resident
 from jaxrec.data.describe import headline
 from jaxrec.data.interactions import Dataset, Interactions
@@ -36,7 +38,7 @@ from jaxrec.sharding import make_mesh, replicate
 from jaxrec.tracking import jsonl
 from jaxrec.tracking.log import Log, Writer
 from jaxrec.train_state import Monitor, TrainState, create, grow
-from jaxrec.train_step import TrainSteps, make_train_steps
+from jaxrec.train_step import TrainConfig, TrainSteps, make_train_steps
 from jaxrec.workdir import locked, provenance, read_json, write_arrays, write_json
 
 Report = Callable[[int, dict[str, float]], None]
@@ -135,7 +137,6 @@ def train_model(
     train = config.train
     plan = plan_steps(config, prepared, events, epochs)
     state, batches, total, mesh = plan.state, plan.batches, plan.total, plan.mesh
-    eval_every = train.eval_every or batches.steps_per_epoch
     validate = None if epochs else make_validation(config, prepared, plan.scorer)
     performance = measure(plan.run, state, batches.data, replicate(np.int32(1), mesh), mesh)
     say(performance.headline(mesh))
@@ -149,19 +150,17 @@ def train_model(
         log = Log(directory, step, total, rate, trackers, performance.of_call)
         with contextlib.closing(log):
             while step < total and not exhausted(state.monitor, train.patience):
-                # A call ends at a multiple of its length: a resumed run logs the same lines.
-                n = min(
-                    total - step,
-                    eval_every - step % eval_every,
-                    train.steps_per_call - step % train.steps_per_call,
-                )
+                n = plan.length(step)
                 n = tracer.most(n) if tracer else n
                 count = replicate(np.int32(n), mesh)
+                asked = time.monotonic()
+                data = plan.feed(step, n)
+                waited = time.monotonic() - asked
                 with jax.transfer_guard("disallow"):
-                    state, metrics = (tracer or plan.run)(state, batches.data, count)
+                    state, metrics = (tracer or plan.run)(state, data, count)
                 step += n
-                log.calls(step, n, metrics)
-                at_border = step % eval_every == 0 or step == total
+                log.calls(step, n, metrics, waited)
+                at_border = step % plan.eval_every == 0 or step == total
                 if at_border or asked_to_stop():
                     log.flush()
                     if at_border:
@@ -190,7 +189,11 @@ def train_model(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Steps:
-    """What the loop needs: a state, the compiled steps that train it, and how many of them."""
+    """What the loop needs: a state, the compiled steps that train it, their data, and how many.
+
+    length: of a step, how many steps the call has that begins there. feed: of a call's first step
+    and length, the data to pass to it.
+    """
 
     scorer: Scorer
     mesh: jax.sharding.Mesh
@@ -198,6 +201,9 @@ class Steps:
     state: TrainState
     run: TrainSteps
     total: int
+    eval_every: int
+    length: Callable[[int], int]
+    feed: Callable[[int, int], Any]
 
 
 def plan_steps(
@@ -205,19 +211,44 @@ def plan_steps(
 ) -> Steps:
     """Build model, batches and state, for so many epochs or the config's."""
     train = config.train
-    data = resident(prepared, events)
-    model = config.model.build(make_spec(config, prepared, data))
     mesh = make_mesh(train.model_parallel)
-    batches = config.batches.build(events, data, config.seed)
-    batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))
+    with jax.default_device(stream.host()):
+        data = resident(prepared, events)
+        batches = config.batches.build(events, data, config.seed)
+    model = config.model.build(make_spec(config, prepared, data))
     total = round((epochs or train.epochs) * batches.steps_per_epoch)
+    eval_every = train.eval_every or batches.steps_per_epoch
+    length = functools.partial(call_length, total, eval_every, train.steps_per_call)
+    batches, feed = place(batches, mesh, train, length)
     tx = config.optimizer.build(total)
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     state = create(model, tx, batches, init_key, mesh, train.ema_decay is not None)
     run = make_train_steps(
         model, config.objective, tx, batches.batch_at, step_key, mesh, train.ema_decay
     )
-    return Steps(model_scorer(model), mesh, batches, state, run, total)
+    scorer = model_scorer(model)
+    return Steps(scorer, mesh, batches, state, run, total, eval_every, length, feed)
+
+
+def call_length(total: int, eval_every: int, most: int, step: int) -> int:
+    """Count the steps of a call; it ends at a multiple, so that a resumed run logs the same lines.
+
+    0 at the end of training.
+    """
+    return min(total - step, eval_every - step % eval_every, most - step % most)
+
+
+def place(
+    batches: Batches, mesh: jax.sharding.Mesh, train: TrainConfig, length: Callable[[int], int]
+) -> tuple[Batches, Callable[[int, int], Any]]:
+    """Put the training data on the device if it fits, or make a stream of it from the host."""
+    memory = (mesh.local_devices[0].memory_stats() or {}).get("bytes_limit")
+    if stream.fits(batches.data, train.data_budget, memory):
+        batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))
+        return batches, lambda step, n: batches.data
+    feed = stream.Stream(batches, mesh, train.steps_per_call, length)
+    first = feed(0, length(0))
+    return dataclasses.replace(batches, data=first, batch_at=stream.batch_at), feed
 
 
 def watch(monitor: Monitor, step: int, values: dict[str, float], config: Config) -> Monitor:

@@ -35,12 +35,17 @@ class TrainConfig:
     """Decay, each step, of the moving average of parameters that then predicts; None: none."""
     model_parallel: int = 1
     """Devices that share one copy of the tables; the others divide the batch."""
+    data_budget: int | None = None
+    """Bytes that training events may take on a device; above it the host sends each call its
+    batches. None: half of the device's memory, where it tells."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps_per_call", "eval_every", "patience", "model_parallel"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"train.{name} is {value}; give a whole number of at least 1.")
+        if self.data_budget is not None and self.data_budget < 0:
+            raise InputError(f"train.data_budget is {self.data_budget}; give bytes, 0 or more.")
         if self.ema_decay is not None and not 0 < self.ema_decay < 1:
             raise InputError(f"train.ema_decay is {self.ema_decay}; give a number between 0 and 1.")
 

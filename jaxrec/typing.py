@@ -35,10 +35,19 @@ class FeatureSpec:
 @struct.dataclass
 @no_type_check
 class CSR:
-    """Ragged rows: row r holds `indices[indptr[r]:indptr[r + 1]]`."""
+    """Ragged rows: row r holds `indices[indptr[r]:indptr[r + 1]]`.
+
+    rows: where not all rows are here, the numbers, ascending, of those that are.
+    """
 
     indptr: Int[Array, "rows_plus_1"]
     indices: Int[Array, "entries"]
+    rows: Int[Array, "rows"] | None = None
+
+    def bounds(self, row: Int[Array, "*n"]) -> tuple[Int[Array, "*n"], Int[Array, "*n"]]:
+        """Give where rows, which must be here, begin and end in `indices`."""
+        place = row if self.rows is None else jnp.searchsorted(self.rows, row)
+        return self.indptr[place], self.indptr[place + 1]
 
 
 @struct.dataclass

@@ -145,13 +145,16 @@ def test_a_loss_that_is_not_finite_stops_with_the_step(tmp_path):
     assert not list(tmp_path.glob("checkpoints/[0-9]*")), "nothing is saved after it"
 
 
-def test_steps_per_call_and_a_profile_change_nothing_but_the_log(tmp_path):
+def test_steps_per_call_a_profile_and_a_stream_change_nothing_but_the_log(tmp_path):
     one = train_and_evaluate(
         with_train(steps_per_call=1), tmp_path / "a", events(), say=quiet, profile=True
     )
     assert "no operation runs" in (tmp_path / "a" / "profile.md").read_text()
     assert list((tmp_path / "a" / "profile").rglob("*.trace.json.gz"))
-    many = train_and_evaluate(with_train(steps_per_call=50), tmp_path / "b", events(), say=quiet)
+    config = with_train(steps_per_call=50, data_budget=0)
+    many = train_and_evaluate(config, tmp_path / "b", events(), say=quiet)
+    calls = [x for x in jsonl.read(tmp_path / "b" / "metrics.jsonl") if "loss" in x]
+    assert sum(x["input_seconds"] for x in calls) > 1e-4, "the batches came from the host"
     assert one["test"] == many["test"]
     a, b = (load_run(tmp_path / name, quiet).variables for name in "ab")
     jax.tree.map(np.testing.assert_array_equal, a, b)
