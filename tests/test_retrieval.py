@@ -10,8 +10,10 @@ import pytest
 from flax import linen as nn
 
 from jaxrec import retrieval
+from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.retrieval import best_items, model_scorer, questions_at_once, take_rows, top_k
+from jaxrec.similarity import Mlp
 from jaxrec.typing import CSR, Batch, Catalogue, Items, Spec
 
 
@@ -215,6 +217,44 @@ def test_what_a_model_makes_of_each_pair_counts_in_the_plan():
     wide = questions_at_once(model_scorer(model), variables, batch, 2**20)
     assert wide <= 2**20 // (3 * 4 * 5 * 400)
     assert wide < narrow
+
+
+def deep_rec(items, hidden_dims):
+    config = DeepRecConfig(embed_dim=4, hidden_dims=(), similarity=Mlp(hidden_dims))
+    model, batch = config.build(Spec(6, items, 0)), batch_of(range(7), items)
+    shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), batch, method="predict"))
+    rng = np.random.default_rng(0)
+    return (
+        model_scorer(model),
+        jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape), x.dtype), shapes),
+        batch,
+    )
+
+
+def test_an_mlp_scores_in_blocks_of_items_what_it_scores_at_once(monkeypatch):
+    scorer, variables, batch = deep_rec(50, (8, 6))
+    columns = jnp.asarray(np.random.default_rng(1).integers(0, 51, (7, 11)), jnp.int32)
+    ask = [(), (columns,)]
+    whole = [jax.jit(scorer.scores)(variables, batch, *given) for given in ask]
+    monkeypatch.setattr(retrieval, "BLOCK_BYTES", 7 * 8 * 4 * 4)  # of four items
+    for given, expected in zip(ask, whole, strict=True):
+        traced = jax.jit(lambda *x: scorer.scores(*x)).trace(variables, batch, *given)
+        assert "f32[7,1,4,8]" in str(traced.jaxpr)
+        assert f"f32[7,1,{expected.shape[1]},8]" not in str(traced.jaxpr)
+        found = traced.lower().compile()(variables, batch, *given)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_an_mlp_over_a_million_items_holds_a_small_budget():
+    scorer, variables, batch = deep_rec(10**6, (64,))  # all pairs of one user take 256 MB
+    budget = 2**25
+    ready = jax.eval_shape(scorer.precompute, variables, batch.catalogue)
+    size = questions_at_once(scorer, ready, batch, budget)
+    assert size == 2
+    nothing, everything = jnp.zeros((1, 10**6 + 1), bool), jnp.ones((1, 10**6 + 1), bool)
+    lowered = retrieval._top_k.lower(scorer, 9, size, ready, batch, nothing, everything)
+    used = lowered.compile().memory_analysis().temp_size_in_bytes
+    assert 4 * size * 10**6 < used < budget
 
 
 def test_take_rows_shares_the_catalogue():
