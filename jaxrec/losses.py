@@ -82,6 +82,15 @@ def softmax_cross_entropy(
     return _reduce(loss, None if where is None else where.any(-1), reduce_fn)
 
 
+def chunk_for(num_items: int) -> int:
+    """Choose a chunk whose scores stay in a CPU's cache (6 MiB), or take 256 MiB of an accelerator.
+
+    Fewer than 128 queries would not make a matrix product of it.
+    """
+    memory = 6 * 2**20 if jax.default_backend() == "cpu" else 2**28
+    return max(memory // (4 * num_items), 128)
+
+
 def chunked_softmax(
     score: Callable[..., Array],
     user: PyTree[Float[Array, "batch queries ..."]],
@@ -107,7 +116,8 @@ def chunked_softmax(
         x = jnp.pad(x, [(0, each * parts - size)] + [(0, 0)] * (x.ndim - 1))
         return x.reshape(each, parts, *x.shape[1:])
 
-    user, target, weights = jax.tree.map(divide, (user, target, weights))
+    item = jax.tree.map(lambda x: x[1:], item)
+    user, target, weights = jax.tree.map(divide, (user, target - 1, weights))
     example = jax.tree.map(lambda x: x[:, :1], user)
     # What score closes over (parameters) must be an argument to have a gradient.
     score, captured = jax.closure_convert(score, example, item)
@@ -156,13 +166,33 @@ def _part(arrays: PyTree, part: Int[Array, ""]) -> PyTree:
 
 def _softmax_part(score: Callable, inputs: PyTree, target: Array, weights: Array) -> Array:
     user, item, captured = inputs
-    scores = score(user, item, *captured).astype(jnp.float32)
-    column = jnp.arange(scores.shape[-1])[None, None, :]
-    scores = jnp.where(column > 0, scores, jnp.finfo(jnp.float32).min)
-    # A masked sum, not a gather: its gradient is a mask, where a gather's is a scatter.
-    own = jnp.where(column == target[..., None], scores, 0).sum(-1)
-    nll = jax.nn.logsumexp(scores, axis=-1) - own
-    return jnp.where(weights > 0, weights * nll, 0).sum()
+    return _cross_entropy(score(user, item, *captured).astype(jnp.float32), target, weights)
+
+
+@jax.custom_vjp
+def _cross_entropy(scores: Array, target: Array, weights: Array) -> Array:
+    return _cross_entropy_forward(scores, target, weights)[0]
+
+
+def _cross_entropy_forward(scores: Array, target: Array, weights: Array) -> tuple[Array, tuple]:
+    highest = scores.max(-1, keepdims=True)
+    odds = jnp.exp(scores - highest)
+    total = odds.sum(-1, keepdims=True)
+    own = jnp.take_along_axis(scores, target[..., None], -1, mode="clip")
+    nll = (highest + jnp.log(total) - own)[..., 0]
+    return jnp.where(weights > 0, weights * nll, 0).sum(), (odds, total, target, weights)
+
+
+def _cross_entropy_backward(saved: tuple, upstream: Array) -> tuple:
+    odds, total, target, weights = saved
+    weights = weights[..., None] * upstream
+    column = jnp.arange(odds.shape[-1], dtype=target.dtype)[None, None, :]
+    # A comparison, where the gradient of a gather would be a scatter.
+    own = jnp.where(column == target[..., None], weights, 0)
+    return odds * (weights / total) - own, None, None
+
+
+_cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
 
 
 def _weighted(

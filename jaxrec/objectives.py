@@ -79,17 +79,16 @@ class Bpr:
 class FullSoftmax:
     """The target among all items, by softmax cross-entropy: exact, in chunks that spare memory."""
 
-    chunk: int = 400
-    """Queries scored against the whole catalogue at a time; a few hundred stay in a CPU's cache."""
+    chunk: int | None = None
+    """Queries scored against the whole catalogue at a time; None: as many as suits the device."""
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
         user, item, auxiliary = _encode(apply, variables, batch, None, key)
         score = partial(apply, variables, method="score")
-        total = losses.chunked_softmax(
-            score, user, item, batch.target, batch.weights, chunk=self.chunk
-        )
+        chunk = self.chunk or losses.chunk_for(batch.catalogue.items.id.size)
+        total = losses.chunked_softmax(score, user, item, batch.target, batch.weights, chunk=chunk)
         return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 

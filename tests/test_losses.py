@@ -101,6 +101,14 @@ def test_the_chunked_softmax_equals_the_whole_one(chunk):
     np.testing.assert_allclose(chunked(*arguments), expected[0], rtol=1e-5)
 
 
+def test_a_chunk_is_chosen_by_the_catalogue_and_the_device(monkeypatch):
+    assert 400 <= losses.chunk_for(3417) <= 500
+    assert losses.chunk_for(10**7) == 128
+    on_cpu = losses.chunk_for(3417)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    assert losses.chunk_for(3417) > 10 * on_cpu
+
+
 def test_the_chunked_softmax_stores_no_whole_matrix():
     queries, items, chunk = 4096, 2048, 64
     user, item = jnp.ones((queries, 1, 4)), jnp.ones((items, 4))

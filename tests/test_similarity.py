@@ -75,3 +75,15 @@ def test_which_ones_an_index_can_serve():
 def test_an_mlp_without_layers_is_refused():
     with pytest.raises(InputError, match="give at least one width"):
         Mlp(()).build()
+
+
+def test_the_gradient_of_the_shared_dot_is_that_of_autodiff():
+    upstream = jax.random.normal(KEYS[0], (3, 2, 5))
+
+    def run(product):
+        return jax.vjp(product, USER, SHARED)[1](upstream)
+
+    expected = run(lambda user, item: user @ item.T)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), run(dot), expected
+    )

@@ -33,18 +33,19 @@ def plain_attention(q, k, v, where):
     return np.einsum("bhqk,bhkd->bhqd", weight, v)
 
 
-def test_attention_is_the_plain_one():
-    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
-    where = causal(SEGMENTS)
+@pytest.mark.parametrize("length", [7, 110, 203])
+def test_attention_is_the_plain_one(length):
+    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, length, 4))
+    where = causal(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
     np.testing.assert_allclose(
         attention(q, k, v, where), plain_attention(q, k, v, where), rtol=1e-5, atol=1e-6
     )
 
 
 def test_the_gradient_of_attention_is_that_of_autodiff():
-    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
+    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 203, 4))
     upstream = jax.random.normal(KEYS[2], q.shape)
-    where = causal(SEGMENTS)
+    where = causal(jnp.repeat(SEGMENTS, 29, axis=1))
 
     def plain(q, k, v):
         scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 2

@@ -104,6 +104,7 @@ def attention(
 ) -> Float[Array, "batch heads length dim"]:
     """Average values by the softmax of the queries' products with the keys; of no key: zero.
 
+    `where` must keep no key after its query: a block of queries meets the keys up to its end only.
     The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
     normalisation is done on [length, dim] arrays instead of [length, length] ones.
     """
@@ -111,27 +112,47 @@ def attention(
 
 
 def _attention_forward(q: Array, k: Array, v: Array, where: Array) -> tuple[Array, tuple]:
-    scores = jnp.einsum("bhqd,bhkd->bhqk", q * q.shape[-1] ** -0.5, k).astype(jnp.float32)
-    scores = jnp.where(where, scores, -1e9)
-    weight = jnp.where(where, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
-    total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9).astype(q.dtype)
-    weight = weight.astype(q.dtype)
-    out = jnp.einsum("bhqk,bhkd->bhqd", weight, v) / total
-    return out, (q, k, v, weight, total, out)
+    scale = q.shape[-1] ** -0.5
+    outs, saved = [], []
+    for start, stop in _blocks(q.shape[2]):
+        seen = where[:, :, start:stop, :stop]
+        scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :stop])
+        scores = jnp.where(seen, scores, -1e9)
+        weight = jnp.where(seen, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
+        total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9)
+        weight = weight.astype(q.dtype)
+        outs.append((_dot("bhqk,bhkd->bhqd", weight, v[:, :, :stop]) / total).astype(q.dtype))
+        saved.append((weight, total))
+    out = jnp.concatenate(outs, 2)
+    return out, (q, k, v, saved, out)
 
 
-def _attention_backward(saved: tuple, upstream: Array) -> tuple:
-    q, k, v, weight, total, out = saved
-    upstream = upstream / total
-    by_weight = jnp.einsum("bhqd,bhkd->bhqk", upstream, v)
-    by_score = weight * (by_weight - (upstream * out).sum(-1, keepdims=True))
-    by_score = by_score * q.shape[-1] ** -0.5
-    return (
-        jnp.einsum("bhqk,bhkd->bhqd", by_score, k),
-        jnp.einsum("bhqk,bhqd->bhkd", by_score, q),
-        jnp.einsum("bhqk,bhqd->bhkd", weight, upstream),
-        None,
-    )
+def _attention_backward(residuals: tuple, upstream: Array) -> tuple:
+    q, k, v, saved, out = residuals
+    scale = q.shape[-1] ** -0.5
+    along = _dot("bhqd,bhqd->bhq", upstream, out)[..., None]
+    by_q, by_k, by_v = [], jnp.float32(0), jnp.float32(0)
+    for (start, stop), (weight, total) in zip(_blocks(q.shape[2]), saved, strict=True):
+        here = upstream[:, :, start:stop] / total
+        by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :stop])
+        by_score = weight * (by_weight - along[:, :, start:stop] / total)
+        by_score = (by_score * scale).astype(q.dtype)
+        by_q.append(_dot("bhqk,bhkd->bhqd", by_score, k[:, :, :stop]))
+        rest = ((0, 0), (0, 0), (0, q.shape[2] - stop), (0, 0))
+        by_k += jnp.pad(_dot("bhqk,bhqd->bhkd", by_score, q[:, :, start:stop]), rest)
+        by_v += jnp.pad(_dot("bhqk,bhqd->bhkd", weight, here.astype(q.dtype)), rest)
+    grads = jnp.concatenate(by_q, 2), by_k, by_v
+    return *(x.astype(q.dtype) for x in grads), None
+
+
+def _blocks(length: int) -> list[tuple[int, int]]:
+    """Divide queries into at most four blocks: five eighths of the products are left to compute."""
+    size = -(-length // min(-(-length // 50), 4)) if length else 1
+    return [(start, min(start + size, length)) for start in range(0, length, size)]
+
+
+def _dot(subscripts: str, x: Array, y: Array) -> Array:
+    return jnp.einsum(subscripts, x, y, preferred_element_type=jnp.float32)
 
 
 attention.defvjp(_attention_forward, _attention_backward)
