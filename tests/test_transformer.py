@@ -3,12 +3,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrec.encoders import transformer
 from jaxrec.encoders.transformer import (
     Dropout,
     Transformer,
     at_queries,
     attention,
     causal,
+    compute_dtype,
     positions,
 )
 
@@ -33,7 +35,7 @@ def plain_attention(q, k, v, where):
     return np.einsum("bhqk,bhkd->bhqd", weight, v)
 
 
-@pytest.mark.parametrize("length", [7, 110, 203])
+@pytest.mark.parametrize("length", [7, 203])
 def test_attention_is_the_plain_one(length):
     q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, length, 4))
     where = causal(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
@@ -102,6 +104,21 @@ def test_packed_segments_answer_as_if_alone():
         np.testing.assert_allclose(packed[part], alone[0], rtol=1e-4, atol=1e-5)
 
 
+def test_packing_changes_neither_loss_nor_gradient():
+    module, variables = make()
+    one = jnp.stack([jnp.roll(X[1], 4, axis=0), X[1]])  # each segment at the end of a row
+    segments = jnp.stack([jnp.roll(SEGMENTS[1], 4) == 1, SEGMENTS[1] == 2]).astype(jnp.int32)
+
+    def loss(variables, x, segments):
+        return jnp.where((segments > 0)[..., None], module(variables, x, segments) ** 3, 0).sum()
+
+    run = jax.jit(jax.value_and_grad(loss))
+    packed, padded = run(variables, X[1:2], SEGMENTS[1:2]), run(variables, one, segments)
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4), packed, padded
+    )
+
+
 def test_positions_count_back_from_the_last_event():
     expected = [[1, 0, 4, 3, 2, 1, 0], [2, 1, 0, 3, 2, 1, 0], [6, 5, 4, 3, 2, 1, 0]]
     np.testing.assert_array_equal(positions(SEGMENTS), expected)
@@ -137,3 +154,24 @@ def test_queries_pick_columns():
     np.testing.assert_array_equal(picked[:, 0], jnp.stack([X[0, 6], X[1, 0], X[2, 3]]))
     every = jnp.broadcast_to(jnp.arange(7, dtype=jnp.int32)[None], (3, 7))
     assert at_queries(X, every) is X
+
+
+def test_the_fused_attention_is_ours_at_events(monkeypatch):
+    module, variables = make()
+    expected = module(variables, X, SEGMENTS)
+    monkeypatch.setattr(transformer, "_fused", lambda q: "xla")
+    found = make()[0](variables, X, SEGMENTS)
+    events = SEGMENTS > 0
+    np.testing.assert_allclose(found[events], expected[events], rtol=1e-4, atol=1e-5)
+
+
+def test_half_precision_and_fused_attention_are_chosen_by_the_device(monkeypatch):
+    half = jnp.zeros((2, 200, 1, 64), jnp.bfloat16)
+    assert compute_dtype("auto") == jnp.float32
+    assert transformer._fused(half) is None
+    monkeypatch.setattr(transformer, "_compute_capability", lambda: 9.0)
+    assert compute_dtype("auto") == jnp.bfloat16
+    assert compute_dtype("float32") == jnp.float32
+    assert transformer._fused(half) == "cudnn"
+    assert transformer._fused(half[:, 1:]) is None  # cuDNN's gradient wants an even length
+    assert transformer._fused(half.astype(jnp.float32)) is None

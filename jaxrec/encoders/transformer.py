@@ -1,5 +1,7 @@
 """A causal Transformer over histories (Vaswani et al. 2017; pre-norm, Xiong et al. 2020)."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
@@ -73,7 +75,11 @@ class Block(nn.Module):
     ) -> Float[Array, "events dim"]:
         batch, _, length, _ = where.shape
         shape = (batch, length, self.num_heads, q.shape[-1] // self.num_heads)
-        q, k, v = (jnp.swapaxes(x.reshape(shape), 1, 2) for x in (q, k, v))
+        q, k, v = (x.reshape(shape) for x in (q, k, v))
+        if fused := _fused(q):
+            mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
+            return mixed.reshape(batch * length, -1)
+        q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
         return jnp.swapaxes(attention(q, k, v, where), 1, 2).reshape(batch * length, -1)
 
 
@@ -156,6 +162,26 @@ def _dot(subscripts: str, x: Array, y: Array) -> Array:
 
 
 attention.defvjp(_attention_forward, _attention_backward)
+
+
+def compute_dtype(name: Literal["auto", "float32", "bfloat16"]) -> jnp.dtype:
+    """Resolve "auto": bfloat16 where the device multiplies it fastest, float32 elsewhere."""
+    if name == "auto":
+        fast = jax.devices()[0].platform == "tpu" or _compute_capability() >= 8
+        name = "bfloat16" if fast else "float32"
+    return jnp.dtype(name)
+
+
+def _fused(q: Float[Array, "batch length heads dim"]) -> Literal["cudnn", "xla"] | None:
+    """Name XLA's fused attention if it takes such queries under a mask, and gradients of them."""
+    shape_fits = q.shape[1] % 2 == 0 and q.shape[3] % 8 == 0 and q.shape[3] <= 128
+    half = q.dtype in (jnp.bfloat16, jnp.float16)
+    return "cudnn" if half and shape_fits and _compute_capability() >= 8 else None
+
+
+def _compute_capability() -> float:
+    device = jax.devices()[0]
+    return float(device.compute_capability) if device.device_kind.startswith("NVIDIA") else 0.0
 
 
 def causal(segment_ids: Int[Array, "batch length"]) -> Bool[Array, "batch 1 length length"]:

@@ -9,12 +9,11 @@ BinaryCrossEntropy; FullSoftmax ranks better (Klenitskiy & Vasilev, RecSys 2023)
 from dataclasses import dataclass
 from typing import Literal
 
-import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
-from jaxrec.encoders.transformer import Transformer, at_queries
+from jaxrec.encoders.transformer import Transformer, at_queries, compute_dtype
 from jaxrec.errors import InputError
 from jaxrec.similarity import dot
 from jaxrec.typing import Batch, Items, Spec
@@ -36,8 +35,11 @@ class SASRecConfig:
     """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
     history_length: int = 100
     """How many of the last events are read."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """What the Transformer computes in; parameters, scores and losses stay float32."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """What the Transformer computes in; auto: bfloat16 on TPUs and GPUs since Ampere, else float32.
+
+    Parameters, scores and losses stay float32.
+    """
 
     def build(self, spec: Spec) -> "SASRec":
         if self.embed_dim % self.num_heads:
@@ -64,7 +66,7 @@ class SASRec(nn.Module):
             num_heads=c.num_heads,
             mlp_dim=c.mlp_ratio * c.embed_dim,
             dropout=c.dropout,
-            dtype=jnp.dtype(c.dtype),
+            dtype=compute_dtype(c.dtype),
         )
 
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
