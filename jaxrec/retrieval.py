@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, no_type_check, runtime_checkable
@@ -22,6 +23,9 @@ CACHE_BYTES = 2**23
 """Of a chunk's scores, on a CPU: measured twice as fast as 32 MiB."""
 BLOCK_BYTES = 2**20
 """Of what is made of a block's pairs of user and item, on a CPU: a core's cache. Else 64 times."""
+
+LEAST_BLOCK = 16
+"""Columns of a block, below which a top-k in two stages is no faster."""
 
 
 @runtime_checkable
@@ -279,11 +283,42 @@ def best_items(
     # masked, so the lowest number stands for a score of -inf.
     ranked = jnp.where(jnp.isnan(scores), lowest, jnp.maximum(scores, lowest))
     ranked = jnp.where(where, ranked, -jnp.inf).at[:, 0].set(-jnp.inf)
-    found, items = jax.lax.top_k(ranked, min(k, scores.shape[1]))
+    found, items = _largest(ranked, min(k, scores.shape[1]))
     taken = jnp.where(found == lowest, jnp.take_along_axis(scores, items, 1), found)
     items = jnp.where(found > -jnp.inf, items, 0).astype(jnp.int32)
     padding = ((0, 0), (0, k - items.shape[1]))
     return jnp.pad(items, padding), jnp.pad(taken, padding, constant_values=-jnp.inf)
+
+
+def _largest(
+    x: Float[Array, "batch n"], k: int
+) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
+    """Do as `jax.lax.top_k`, which takes time by the column, and on a CPU one thread.
+
+    The k largest lie in the k blocks of columns whose maxima are the largest, the earlier of equal
+    ones, since each of these has a maximum that goes before any other block's. So they are the
+    largest among the columns of those blocks, and of the columns that fill no block.
+    """
+    n = x.shape[1]
+    size = 2 ** math.ceil(math.log2(n / k) / 2) if k else 0
+    if size < LEAST_BLOCK:
+        found, items = jax.lax.top_k(x, k)
+        return found, items
+
+    def two_stages(x: Float[Array, "rows n"]) -> tuple[Array, Array]:
+        # Measured an eighth faster than a reshape and its maxima.
+        most = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, size), (1, size), "VALID")
+        blocks = jnp.sort(jax.lax.top_k(most, k)[1], axis=1)
+        columns = (blocks[:, :, None] * size + jnp.arange(size)[None, None, :]).reshape(len(x), -1)
+        rest = jnp.arange(n - n % size, n, dtype=jnp.int32)
+        columns = jnp.concatenate([columns, jnp.tile(rest, (len(x), 1))], axis=1)
+        found, places = jax.lax.top_k(jnp.take_along_axis(x, columns, 1), k)
+        return found, jnp.take_along_axis(columns, places, 1)
+
+    # Apart, since a top-k of many rows has one thread, and several have several.
+    parts = [two_stages(part) for part in jnp.array_split(x, min(len(x), 4))]
+    found, items = (jnp.concatenate(part) for part in zip(*parts, strict=True))
+    return found, items
 
 
 def take_rows(batch: Batch, rows: slice) -> Batch:

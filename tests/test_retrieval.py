@@ -74,6 +74,26 @@ def test_best_items_end_in_nan_and_padding():
     np.testing.assert_array_equal(found, [[1, np.nan, -np.inf, -np.inf, -np.inf, -np.inf]])
 
 
+def test_the_best_of_many_items_in_two_stages_are_those_of_a_stable_sort():
+    rng = np.random.default_rng(0)
+    table = rng.integers(0, 300, (5, 1003)).astype(np.float32)
+    table[1] = 7  # all tied
+    table[2, 5:] = -np.inf  # fewer than k, and -inf as a score
+    table[3, rng.permutation(1003)[:900]] = np.nan
+    where = rng.random((5, 1003)) < 0.9
+    where[4, 4:] = False
+    where[:, 0] = False
+    order = np.where(np.isnan(table) | np.isinf(table), 1e9, -table)
+    order = np.where(where, order, np.inf)
+    expected = np.argsort(order, axis=1, kind="stable")[:, :3]
+    expected = np.where(np.take_along_axis(order, expected, 1) == np.inf, 0, expected)
+    assert "reduce_window" in str(jax.make_jaxpr(lambda *x: best_items(*x, 3))(table, where))
+    items, scores = jax.jit(best_items, static_argnums=2)(table, where, 3)
+    np.testing.assert_array_equal(items, expected)
+    given = np.where(expected > 0, np.take_along_axis(table, expected, 1), -np.inf)
+    np.testing.assert_array_equal(scores, given)
+
+
 def test_top_k_equals_a_sort_in_chunks_of_any_size(monkeypatch):
     rng = np.random.default_rng(0)
     table = rng.integers(0, 9, (30, 41)).astype(np.float32)
