@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import jax
+import jax.numpy as jnp
 import optax
+from jaxtyping import Array
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,10 @@ class OptimizerConfig:
     """Gradients of a larger global norm are scaled down to it; 0 leaves them."""
     weight_decay: float = 0.0
     """Decoupled decay (AdamW) of tables and kernels, not biases and norms; times the step size."""
+    tables: Literal["whole", "rows"] = "whole"
+    """What a step updates of an embedding table: all of it, or the rows that the step looks up. By
+    rows a step's time and memory do not grow with the table; Sgd and Adagrad do the same either
+    way, momentum, Adam and weight decay let the rows rest that are not looked up (lazy Adam)."""
 
     def build(self, num_steps: int) -> optax.GradientTransformation:
         """Make the transformation for a run of num_steps steps."""
@@ -94,9 +100,35 @@ class Adagrad(OptimizerConfig):
     """What the sums of squares start from."""
     eps: float = 1e-7
     """Added to the sums of squares before the root."""
+    row_wise: bool = False
+    """Keep one sum for each row of a matrix, of the mean square over the row: a table's state then
+    takes 1 / embed_dim of its own size."""
 
     def direction(self) -> optax.GradientTransformation:
+        if self.row_wise:
+            return scale_by_row_wise_rss(self.initial_accumulator, self.eps)
         return optax.scale_by_rss(self.initial_accumulator, self.eps)
+
+
+def scale_by_row_wise_rss(initial: float, eps: float) -> optax.GradientTransformation:
+    """Divide each row by the root of the sum of its past mean squares; a vector as Adagrad does.
+
+    Mudigere et al., "Software-Hardware Co-design for Fast and Scalable Training of Deep Learning
+    Recommendation Models" (ISCA 2022), section 4.1.4.
+    """
+
+    def square(x: Array) -> Array:
+        return jnp.square(x).mean(-1, keepdims=True) if x.ndim > 1 else jnp.square(x)
+
+    def init(params: Any) -> Any:
+        return jax.tree.map(lambda x: jnp.full_like(square(x), initial), params)
+
+    def update(grads: Any, sums: Any, params: Any = None) -> tuple[Any, Any]:
+        sums = jax.tree.map(lambda total, x: total + square(x), sums, grads)
+        scaled = jax.tree.map(lambda x, total: x * jax.lax.rsqrt(total + eps), grads, sums)
+        return scaled, sums
+
+    return optax.GradientTransformation(init, update)
 
 
 def _matrices(params: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from jax.tree_util import keystr
+from jaxtyping import Array, Int
 
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch
@@ -72,7 +73,26 @@ def shard_batch(batch: Batch, mesh: Mesh) -> Batch:
             f"batches.batch_size is {size}; give a multiple of the {parts} devices that share it"
         )
     divided = NamedSharding(mesh, PartitionSpec("data"))
+    return _change_own(batch, lambda x: jax.lax.with_sharding_constraint(x, divided))
+
+
+def take_part(batch: Batch, part: Int[Array, ""] | int, parts: int) -> Batch:
+    """Take the examples part, part + parts, …: each device keeps a share of every part."""
+    size = batch.user.shape[0]
+    if size % parts:
+        raise InputError(
+            f"batches.batch_size is {size}; give a multiple of train.accumulate, {parts}"
+        )
+    return _change_own(
+        batch,
+        lambda x: jax.lax.dynamic_index_in_dim(
+            x.reshape(size // parts, parts, *x.shape[1:]), part, 1, keepdims=False
+        ),
+    )
+
+
+def _change_own(batch: Batch, change: Callable[[Array], Array]) -> Batch:
+    """Change all arrays that have a row for each example; the catalogue stays."""
     names = [field.name for field in dataclasses.fields(batch) if field.name != "catalogue"]
-    own = {name: getattr(batch, name) for name in names}
-    own = jax.tree.map(lambda x: jax.lax.with_sharding_constraint(x, divided), own)
+    own = jax.tree.map(change, {name: getattr(batch, name) for name in names})
     return dataclasses.replace(batch, **own)

@@ -224,7 +224,15 @@ def plan_steps(
     init_key, step_key = jax.random.split(jax.random.key(config.seed))
     state = create(model, tx, batches, init_key, mesh, train.ema_decay is not None)
     run = make_train_steps(
-        model, config.objective, tx, batches.batch_at, step_key, mesh, train.ema_decay
+        model,
+        config.objective,
+        tx,
+        batches.batch_at,
+        step_key,
+        mesh,
+        train.ema_decay,
+        train.accumulate,
+        by_rows=config.optimizer.tables == "rows",
     )
     scorer = model_scorer(model)
     return Steps(scorer, mesh, batches, state, run, total, eval_every, length, feed)

@@ -3,19 +3,32 @@
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Int, PRNGKeyArray, PyTree
 
+from jaxrec.embedding import (
+    RowGrads,
+    Shapes,
+    lookups,
+    put_rows,
+    sum_duplicates,
+    take_rows,
+    value_and_grad,
+)
 from jaxrec.errors import InputError
-from jaxrec.sharding import shard_batch
+from jaxrec.sharding import shard_batch, take_part
 from jaxrec.train_state import TrainState
+from jaxrec.typing import Batch
 
 Metrics = dict[str, Float[Array, ""]]
+Claims = dict[str, Int[Array, "rows"]]
 TrainSteps = Callable[[TrainState, PyTree, Int[Array, ""]], tuple[TrainState, Metrics]]
 
 
@@ -38,9 +51,12 @@ class TrainConfig:
     data_budget: int | None = None
     """Bytes that training events may take on a device; above it the host sends each call its
     batches. None: half of the device's memory, where it tells."""
+    accumulate: int = 1
+    """Equal parts that a batch is worked off in, their gradients summed, to spare memory."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "steps_per_call", "eval_every", "patience", "model_parallel"):
+        names = ("epochs", "steps_per_call", "eval_every", "patience", "model_parallel")
+        for name in (*names, "accumulate"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise InputError(f"train.{name} is {value}; give a whole number of at least 1.")
@@ -58,29 +74,43 @@ def make_train_steps(
     key: PRNGKeyArray,
     mesh: jax.sharding.Mesh,
     ema_decay: float | None = None,
+    accumulate: int = 1,
+    by_rows: bool = False,
 ) -> TrainSteps:
     """Compile `steps(state, data, n)`: n steps from state.step on, the state donated.
 
     n is a traced number, so that all calls share one compilation. The metrics are means over the n
     steps, and `nonfinite_step`: the first step whose loss or gradient was not finite, or -1.
+    by_rows: update tables that are only looked up by their rows, see `_update`.
     """
 
-    def step(state: TrainState, data: PyTree) -> tuple[TrainState, Metrics]:
+    def loss_of(state: TrainState, batch: Batch, key: Array) -> Callable:
+        batch = shard_batch(batch, mesh)
+        return lambda params: objective(
+            model.apply, {"params": params, **state.collections}, batch, key
+        )
+
+    def batch_of(state: TrainState, data: PyTree) -> tuple[Batch, PRNGKeyArray]:
         with jax.named_scope("batch"):  # the scopes name parts of a profile
-            batch = shard_batch(batch_at(data, state.step), mesh)
-        step_key = jax.random.fold_in(key, state.step)
+            return batch_at(data, state.step), jax.random.fold_in(key, state.step)
 
-        def loss_fn(params: PyTree) -> tuple[Float[Array, ""], dict[str, Any]]:
-            return objective(model.apply, {"params": params, **state.collections}, batch, step_key)
+    def found_in(state: TrainState, data: PyTree) -> Shapes:
+        batch, step_key = batch_of(state, data)
+        part = take_part(batch, 0, accumulate)
+        return lookups(loss_of(state, part, step_key), state.params)
 
+    def step(
+        state: TrainState, data: PyTree, claims: Claims, shapes: Shapes
+    ) -> tuple[TrainState, Metrics, Claims]:
+        batch, step_key = batch_of(state, data)
         with jax.named_scope("objective"):
-            (loss, metrics), grads = jax.value_and_grad(loss_fn, has_aux=True)(state.params)
+            (loss, metrics), grads, rows = _gradients(
+                loss_of, state, batch, step_key, shapes, accumulate
+            )
         metrics = dict(metrics)
         collections = metrics.pop("collections", state.collections)
         with jax.named_scope("optimizer"):
-            updates, opt_state = tx.update(grads, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
-        norm = optax.tree.norm(grads)
+            params, opt_state, norm, claims = _update(tx, state, grads, rows, claims)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
         state = dataclasses.replace(
             state,
@@ -92,22 +122,110 @@ def make_train_steps(
             if state.ema is None
             else optax.incremental_update(params, state.ema, 1 - (ema_decay or 0.0)),
         )
-        return state, {"loss": loss, "grad_norm": norm, **metrics, "finite": finite}
+        return state, {"loss": loss, "grad_norm": norm, **metrics, "finite": finite}, claims
 
     def steps(state: TrainState, data: PyTree, n: Int[Array, ""]) -> tuple[TrainState, Metrics]:
-        start, (_, shapes) = state.step, jax.eval_shape(step, state, data)
-        del shapes["finite"]
-        zeros = {name: jnp.zeros((), jnp.float32) for name in shapes}
+        start, shapes = state.step, found_in(state, data) if by_rows else {}
+        tables = flatten_dict(state.params, sep="/")
+        claims = {path: jnp.zeros(tables[path].shape[0], jnp.int32) for path in shapes}
+        _, names, _ = jax.eval_shape(partial(step, shapes=shapes), state, data, claims)
+        zeros = {name: jnp.zeros((), jnp.float32) for name in names if name != "finite"}
 
         def body(_: Any, carry: tuple) -> tuple:
-            state, sums, bad = carry
+            state, claims, sums, bad = carry
             here = state.step
-            state, metrics = step(state, data)
+            state, metrics, claims = step(state, data, claims, shapes)
             bad = jnp.where((bad < 0) & ~metrics.pop("finite"), here, bad)
-            return state, {k: sums[k] + metrics[k].astype(jnp.float32) for k in sums}, bad
+            sums = {k: sums[k] + metrics[k].astype(jnp.float32) for k in sums}
+            return state, claims, sums, bad
 
-        state, sums, bad = jax.lax.fori_loop(0, n, body, (state, zeros, jnp.int32(-1)))
+        carry = state, claims, zeros, jnp.int32(-1)
+        state, _, sums, bad = jax.lax.fori_loop(0, n, body, carry)
         count = jnp.maximum(state.step - start, 1).astype(jnp.float32)
         return state, {**{k: v / count for k, v in sums.items()}, "nonfinite_step": bad}
 
     return jax.jit(steps, donate_argnums=0)
+
+
+def _update(
+    tx: optax.GradientTransformation,
+    state: TrainState,
+    grads: dict[str, Array],
+    rows: dict[str, RowGrads],
+    claims: Claims,
+) -> tuple[PyTree, PyTree, Array, Claims]:
+    """Update the parameters; of a table with gradients of rows, these rows and their moments alone.
+
+    The rows stand before the optimizer as if they were the table, duplicates summed. So SGD and
+    Adagrad do to the table exactly what they do to it whole. Momentum, Adam and weight decay become
+    lazy: the moments of a row rest, and it does not decay, in steps that do not look it up, while
+    Adam's bias correction counts all steps.
+    """
+    summed = {path: sum_duplicates(found, claims[path]) for path, found in rows.items()}
+    claims = {path: claim for path, (_, claim) in summed.items()}
+    row = {path: found.row for path, (found, _) in summed.items()}
+    grads = grads | {path: found.grad for path, (found, _) in summed.items()}
+    flat = flatten_dict(state.params, sep="/")
+    of_params = unflatten_dict({path: row.get(path, _WHOLE) for path in flat}, sep="/")
+    of_moments = optax.tree.map_params(
+        tx, lambda _, row: row, state.opt_state, of_params, transform_non_params=lambda _: _WHOLE
+    )
+    gradient = unflatten_dict(grads, sep="/")
+    params = jax.tree.map(_taken, state.params, of_params)
+    updates, moments = tx.update(
+        gradient, jax.tree.map(_taken, state.opt_state, of_moments), params
+    )
+    params = jax.tree.map(_put, state.params, optax.apply_updates(params, updates), of_params)
+    moments = jax.tree.map(_put, state.opt_state, moments, of_moments)
+    return params, moments, optax.tree.norm(gradient), claims
+
+
+_WHOLE = "whole"
+"""In the place of row numbers: what is updated whole."""
+
+
+def _taken(old: Array, row: Any) -> Array:
+    return old if row is _WHOLE else take_rows(old, row)
+
+
+def _put(old: Array, new: Array, row: Any) -> Array:
+    return new if row is _WHOLE else put_rows(old, row, new)
+
+
+def _gradients(
+    loss_of: Callable,
+    state: TrainState,
+    batch: Batch,
+    key: PRNGKeyArray,
+    shapes: Shapes,
+    parts: int,
+) -> tuple[tuple[Array, Any], dict[str, Array], dict[str, RowGrads]]:
+    """Do what `value_and_grad` does, for a batch by its parts; each weighs as its queries do.
+
+    So a mean over targets comes out as that of the whole batch. Negatives are drawn for each part
+    anew, and in-batch ones are those of the part.
+    """
+    if parts == 1:
+        return value_and_grad(loss_of(state, batch, key), state.params, shapes)
+    total = jnp.maximum(batch.weights.sum(), 1e-9)
+
+    def one(part: Array) -> Any:
+        own = take_part(batch, part, parts)
+        share = own.weights.sum() / total
+        loss = loss_of(state, own, jax.random.fold_in(key, part))
+        (value, metrics), grads, rows = value_and_grad(loss, state.params, shapes)
+        collections = metrics.pop("collections", {})
+        rows = {path: found._replace(grad=share * found.grad) for path, found in rows.items()}
+        summed = jax.tree.map(lambda x: share * x, (value, metrics, grads))
+        return summed, collections, rows
+
+    def add(sums: PyTree, part: Array) -> tuple[PyTree, Any]:
+        summed, collections, rows = one(part)
+        return jax.tree.map(jnp.add, sums, summed), (collections, rows)
+
+    zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(one, jnp.int32(0))[0])
+    (value, metrics, grads), (collections, rows) = jax.lax.scan(add, zeros, jnp.arange(parts))
+    if collections:
+        metrics = {**metrics, "collections": jax.tree.map(lambda x: x[-1], collections)}
+    rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
+    return (value, metrics), grads, rows
