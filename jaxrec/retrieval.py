@@ -21,6 +21,8 @@ ROWS_AT_ONCE = 2**16
 """Items encoded at once in `precompute`, so that a large catalogue's activations fit memory."""
 CACHE_BYTES = 2**23
 """Of a chunk's scores, on a CPU: measured twice as fast as 32 MiB."""
+USERS_TO_SHARE = 64
+"""Scored at once, as far as memory goes: each reading of a large item table serves them all."""
 BLOCK_BYTES = 2**20
 """Of what is made of a block's pairs of user and item, on a CPU: a core's cache. Else 64 times."""
 
@@ -338,7 +340,8 @@ def questions_at_once(scorer: Scorer, variables: PyTree, batch: Batch, memory_bu
 
     What one more question takes is read off the traced program: its largest array, three times, for
     operands, result, and the keys that ranks are counted in. `batch` may hold any number of
-    questions. On a CPU the scores of a chunk should also stay in the cache.
+    questions. On a CPU the scores of a chunk should also stay in the cache,
+    unless so few of them do that the item table is read for too few.
     """
 
     def sizes(rows: int) -> list[int]:
@@ -350,7 +353,7 @@ def questions_at_once(scorer: Scorer, variables: PyTree, batch: Batch, memory_bu
     grown = [more - less for less, more in zip(sizes(2), sizes(3), strict=False)]
     size = memory_budget // (3 * max([scores, *grown]))
     if jax.default_backend() == "cpu":
-        size = min(size, CACHE_BYTES // scores)
+        size = min(size, max(CACHE_BYTES // scores, USERS_TO_SHARE))
     return 2 ** int(np.log2(max(size, 1)))
 
 

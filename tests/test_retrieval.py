@@ -108,6 +108,7 @@ def test_top_k_equals_a_sort_in_chunks_of_any_size(monkeypatch):
     given = {"exclude": jnp.asarray(seen), "allowed": jnp.asarray(allowed)}
     for cache in (2**23, 41 * 4 * 4, 1):
         monkeypatch.setattr(retrieval, "CACHE_BYTES", cache)
+        monkeypatch.setattr(retrieval, "USERS_TO_SHARE", 1)
         items, scores = top_k(TableScorer(), jnp.asarray(table), batch, 6, **given)
         np.testing.assert_array_equal(items, expected)
         np.testing.assert_array_equal(scores, np.take_along_axis(table[users], expected, 1))
@@ -222,6 +223,13 @@ def test_chunks_are_planned_under_the_budget(budget, least, most):
     model, variables, batch = matrix_factorization(items=500)
     size = questions_at_once(model_scorer(model), variables, batch, budget)
     assert least <= size <= most
+
+
+def test_readings_of_a_large_item_table_are_shared_as_far_as_memory_goes():
+    batch = batch_of([0], 10**6)  # of which the cache holds the scores of two users
+    table = jax.ShapeDtypeStruct((1, 10**6 + 1), jnp.float32)
+    sizes = [questions_at_once(TableScorer(), table, batch, budget) for budget in (2**30, 2**26)]
+    assert sizes == [64, 4]
 
 
 def test_what_a_model_makes_of_each_pair_counts_in_the_plan():
