@@ -1,13 +1,11 @@
 """benchmarks/README.md and its pictures, out of the results and the targets: no number is typed."""
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import pictures
+from benchmarks import pictures, speed_page, speed_pictures
 from benchmarks.rows import Bench, Group, Row, rows_of, status
-from benchmarks.works import WORKS, Work
-from jaxrec.metrics.protocol import LOWER_IS_BETTER
+from benchmarks.tables import commit, markdown, number, word_of
 
 HEAD = """\
 # Benchmarks
@@ -18,7 +16,9 @@ This page is generated: `python benchmarks/accuracy.py --table` writes it anew o
 ```text
 python benchmarks/accuracy.py --suite baselines   run what has no result yet, write this page
 python scripts/reproduce.py ROW                   run one row; after a kill it goes on
-python benchmarks/throughput.py                   jaxrec beside its peers, on two cores
+python benchmarks/throughput.py                   jaxrec beside its peers, on two cores: a few works
+python benchmarks/throughput.py --suite full      all of them, in about 40 minutes
+python benchmarks/throughput.py --suite scale     how time and memory grow, in about 25 minutes
 python benchmarks/data.py                         from a CSV of 20 million rows to a split
 ```
 
@@ -32,6 +32,8 @@ def write(bench: Bench) -> None:
     for suite, groups in bench.suites().items():
         results = {row.name: bench.result(row) for row in rows_of(groups)}
         (bench.folder / f"{suite}.svg").write_text(pictures.differences(suite, groups, results))
+    for name, picture in speed_pictures.drawn(bench).items():
+        (bench.folder / f"{name}.svg").write_text(picture)
     (bench.folder / "README.md").write_text(page(bench))
 
 
@@ -44,7 +46,7 @@ def page(bench: Bench) -> str:
         for group in groups:
             parts += [f"### {group.title}\n", table(bench, group), _sources(group)]
             parts.append(_machines([bench.result(row) for row in group.rows]))
-    parts.append(throughput(bench))
+    parts += [speed_page.throughput(bench), speed_page.scale(bench)]
     return "\n".join(part for part in parts if part)
 
 
@@ -63,17 +65,9 @@ def table(bench: Bench, group: Group) -> str:
             pairs = zip(cells, group.metrics)
             cells = [f"{cell} | {_published(row, name)}" for cell, name in pairs]
         fit_on = row.fit_on if result is None else result["fit_on"]
-        word, name = _word(status(row, result)), f"`{row.name}`"
+        word, name = word_of(status(row, result)), f"`{row.name}`"
         lines.append([name, fit_on or "–", *cells, _tolerance(row), word, *measured])
-    return _markdown(lines)
-
-
-def _word(word: str) -> str:
-    return f"**{word}**" if word == "miss" else word
-
-
-def _markdown(lines: Sequence[Sequence[str]]) -> str:
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown(lines)
 
 
 def _count(bench: Bench, rows: list[Row]) -> str:
@@ -93,15 +87,11 @@ def _ours(result: dict[str, Any] | None, metric: str) -> str:
     if result is None:
         return "–"
     mean, sd = result["metrics"]["mean"][metric], result["metrics"]["sd"]
-    return _number(mean) + (f" ± {_number(sd[metric])}" if sd else "")
+    return number(mean) + (f" ± {number(sd[metric])}" if sd else "")
 
 
 def _published(row: Row, metric: str) -> str:
-    return _number(row.published[metric]) if metric in row.published else "–"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}".replace("0.", ".", 1) if abs(value) < 1 else f"{value:.4f}"
+    return number(row.published[metric]) if metric in row.published else "–"
 
 
 def _tolerance(row: Row) -> str:
@@ -115,7 +105,7 @@ def _tolerance(row: Row) -> str:
 
 
 def _provenance(result: dict[str, Any]) -> list[str]:
-    return [str(result["runs"]), f"{result['seconds']:,.1f}", _commit(result)]
+    return [str(result["runs"]), f"{result['seconds']:,.1f}", commit(result)]
 
 
 def _sources(group: Group) -> str:
@@ -138,68 +128,3 @@ def _machines(results: Sequence[dict[str, Any] | None]) -> str:
 def _machine(result: dict[str, Any]) -> str:
     jax = result["versions"]["jax"]
     return f"{result['device']}, {result['cores']} cores, jax {jax}"
-
-
-# Throughput ---------------------------------------------------------------------------------------
-
-
-def throughput(bench: Bench) -> str:
-    """Lay out results/throughput.json, misses first."""
-    path = bench.folder / "results" / "throughput.json"
-    rows = json.loads(path.read_text()) if path.exists() else []
-    found = {row["work"]: row for row in rows}
-    targets = bench.targets()["throughput"]
-    order = ("miss", "pass", "not run")
-    judged = [(speed_status(found.get(work.name), targets), work) for work in WORKS]
-    judged.sort(key=lambda pair: order.index(pair[0]))
-    head = ["work", "peer", "ours, s", "peer, s", "peer / ours", "goal", "status"]
-    head += ["quality, ours", "quality, peer", "first call, s", "repeats", "commit"]
-    lines = [head, ["---", "---", *["---:"] * 4, "---", *["---:"] * 4, "---"]]
-    for word, work in judged:
-        goal = f"{targets['goals'][work.kind]:g}"
-        lines.append(_speed_line(word, work, goal, found.get(work.name)))
-    text = f"""\
-Medians of alternating repeats, both pinned to the same two cores; compilation stands in “first
-call”. A row passes at its goal, if its quality is no more than {targets["quality"]:.0%} behind.
-"""
-    notes = "\n".join(f"- `{name}`: {note}" for name, note in _notes().items())
-    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
-    return f"## Throughput\n\n{text}\n{_markdown(lines)}\n{notes}\n\nMachine: {machines or '–'}.\n"
-
-
-def speed_status(row: dict[str, Any] | None, targets: dict[str, Any]) -> str:
-    """Judge a row by its ratio, and by its quality beside the peer's."""
-    if row is None:
-        return "not run"
-    ours, peer = row["quality_ours"], row["quality_peer"]
-    worse = ours - peer if row["quality"].startswith(LOWER_IS_BETTER) else peer - ours
-    fast = row["ratio"] >= targets["goals"][row["kind"]]
-    return "pass" if fast and worse <= targets["quality"] * peer else "miss"
-
-
-def _notes() -> dict[str, str]:
-    """Give what is to be known of each kind of work, by its name."""
-    return {work.kind: work.note for work in WORKS if work.note}
-
-
-def _speed_line(word: str, work: Work, goal: str, row: dict[str, Any] | None) -> list[str]:
-    if row is None:
-        return [f"`{work.name}`", work.peer, *["–"] * 3, goal, word, *["–"] * 5]
-    return [
-        f"`{work.name}`",
-        f"{row['peer']} {row['peer_version']}",
-        f"{row['ours_seconds']:.3f}",
-        f"{row['peer_seconds']:.3f}",
-        f"{row['ratio']:.2f}",
-        goal,
-        _word(word),
-        f"{row['quality']} {_number(row['quality_ours'])}",
-        _number(row["quality_peer"]),
-        f"{row['first_seconds']:.2f}",
-        str(row["repeats"]),
-        _commit(row),
-    ]
-
-
-def _commit(result: dict[str, Any]) -> str:
-    return (result["commit"] or "–") + ("+" if result["dirty"] else "")

@@ -1,7 +1,7 @@
 """The picture of a suite: how far each row is from what is published, beside its tolerance."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from matplotlib import rc_context
@@ -32,10 +32,14 @@ def differences(
     suite: str, groups: Sequence[Group], results: Mapping[str, dict[str, Any] | None]
 ) -> str:
     """Draw a panel a group, as SVG; rows without a published number have no place in it."""
+    return as_svg(suite, lambda: draw(groups, results))
+
+
+def as_svg(title: str, make: Callable[[], Figure]) -> str:
+    """Have a figure drawn in the style of the page, as text that is the same each time."""
     out = io.StringIO()
     with rc_context(STYLE):
-        figure = draw(groups, results)
-        figure.savefig(out, format="svg", metadata={"Date": None, "Title": suite})
+        make().savefig(out, format="svg", metadata={"Date": None, "Title": title})
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 

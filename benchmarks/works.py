@@ -3,17 +3,26 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-DATA = ("ml1m", "gowalla", "ml100k")
-"""MovieLens-1M as sequences, Gowalla, and the first of Surprise's folds of MovieLens-100K."""
+EVENTS = {"ours": 20_000_000, "peer": 2_000_000}
+"""Rows of the CSV files; the peer's result is scaled to ours."""
+
+SUITES = ("quick", "full")
 
 
 @dataclass(frozen=True)
 class Work:
     """A piece of work.
 
-    kind:   the function in ours.py and in the peer's script that does it, and its goal's name.
-    config: the config whose model we fit, with `changes` in it; None: the work says all itself.
-    params: what both sides are told.
+    kind:      the function in ours/ and in the peer's script that does it, and its goal's name.
+    data:      what inputs.py makes.
+    params:    what both sides are told.
+    config:    the config whose model we fit, with `changes` in it; None: the work says all itself.
+    quality:   what is judged beside the time; None: nothing, and the note says why.
+    unit:      of the seconds.
+    repeats:   the most times that each side is timed, where the peer is slow.
+    warm_peer: whether the peer's first call goes uncounted too, as ours does, which compiles.
+    variant:   tells apart works of one kind and data.
+    quick:     whether it belongs to the suite `quick` too.
     """
 
     kind: str
@@ -22,13 +31,18 @@ class Work:
     params: dict[str, Any]
     config: str | None = None
     changes: dict[str, Any] = field(default_factory=dict)
-    quality: str = "ndcg@10"
+    quality: str | None = "ndcg@10"
+    unit: str = ""
     note: str = ""
+    repeats: int = 5
+    warm_peer: bool = True
+    variant: str = ""
+    quick: bool = False
 
     @property
     def name(self) -> str:
-        dim = f"_{self.params['dim']}" if "dim" in self.params else ""
-        return f"{self.kind}{dim}_{self.data}"
+        dim = f"{self.params['dim']}" if "dim" in self.params else ""
+        return "_".join(x for x in (self.kind, dim, self.data, self.variant) if x)
 
 
 def _ials(data: str, dim: int) -> Work:
@@ -78,8 +92,130 @@ def _top_100(data: str) -> Work:
 
 
 _RATINGS = "fit on four fifths and predict the fifth; Surprise predicts in a Python loop."
+SASREC: dict[str, Any] = {"dim": 64, "layers": 2, "heads": 2, "mlp_ratio": 1, "dropout": 0.2}
+SASREC |= {"learning_rate": 1e-3, "batch": 128, "length": 200}
+_NEUMF = {"dim": 64, "hidden": (128, 64), "batch": 2048, "learning_rate": 1e-3}
+
+SEQUENCES = (
+    Work(
+        "sasrec",
+        "ml1m",
+        "rectools",
+        SASREC,
+        unit="an epoch",
+        repeats=2,
+        warm_peer=False,
+        quick=True,
+        note="full softmax, Adam. RecTools takes 128 padded users a step; ours packs users into "
+        "rows, as many rows as hold 128 users on average, so both take as many steps. Quality "
+        "after the epochs that were timed, and on our side after one more.",
+    ),
+    Work(
+        "sasrec_until",
+        "ml1m",
+        "rectools",
+        {**SASREC, "until": 0.12, "limit": 40},
+        unit="to the goal",
+        repeats=1,
+        warm_peer=False,
+        note="training from new parameters until NDCG@10 on validation, looked at after each "
+        "epoch, is .12; the looks are not counted. RecTools as in `sasrec`; ours as it likes.",
+    ),
+    Work(
+        "sasrec_position",
+        "ml1m",
+        "recbole",
+        {**SASREC, "mlp_ratio": 4, "batch": 2048, "length": 50, "peer_steps": 10},
+        quality=None,
+        unit="a million positions",
+        repeats=2,
+        warm_peer=False,
+        note="full softmax, length 50. RecBole's examples are prefixes, each of which trains one "
+        "position: its seconds for 10 steps of 2,048 are divided by 20,480 (an epoch of it would "
+        "take minutes, so there is no quality). Ours are divided by the events that are targets "
+        "in a packed epoch, with as many targets a step.",
+    ),
+)
+PAIRS = (
+    Work(
+        "mf_bpr",
+        "ml1m",
+        "recbole",
+        {"dim": 64, "batch": 2048, "learning_rate": 1e-3},
+        unit="an epoch",
+        quick=True,
+        note="BPR, Adam, one uniform negative that the user has not. Ours has biases too. Quality "
+        "after all epochs that were timed.",
+    ),
+    Work(
+        "neumf",
+        "ml1m",
+        "recbole",
+        _NEUMF,
+        unit="an epoch",
+        repeats=3,
+        quick=True,
+        note="`deep_rec` with an MLP similarity of 128 and 64 units, beside the MLP part of "
+        "RecBole's NeuMF; binary cross-entropy, one negative, Adam, no dropout. Ours has a layer "
+        "of 64 in each tower more. Quality after all epochs that were timed.",
+    ),
+    Work(
+        "neumf_ranking",
+        "ml1m",
+        "recbole",
+        _NEUMF,
+        unit="all users",
+        repeats=1,
+        warm_peer=False,
+        note="NDCG@10 of every user over the full catalogue, after one epoch of `neumf`.",
+    ),
+    Work(
+        "two_towers",
+        "ml1m",
+        "keras_rs",
+        {"dim": 64, "hidden": 128, "batch": 4096, "learning_rate": 1e-3},
+        unit="an epoch",
+        repeats=3,
+        quick=True,
+        note="ids through 64, 128 and 64 units; in-batch softmax, log-Q correction, Adam. "
+        "keras-rs adds next to nothing where its layer should remove accidental hits; ours masks "
+        "them. Quality after all epochs that were timed.",
+    ),
+)
+
+
+def _search(data: str, peer: str) -> Work:
+    return Work(
+        "search",
+        data,
+        peer,
+        {"k": 100, "users": 10_000},
+        quality="exact",
+        repeats=3,
+        variant=peer,
+        quick=(data, peer) == ("gowalla", "faiss"),
+        note="the 100 best items for 10,000 users by inner product (d 64), none left out: 41 K "
+        "items of Gowalla, or a million random vectors. faiss: IndexFlatIP. Quality: the share of "
+        "the exact lists that is found.",
+    )
+
 
 WORKS = (
+    *SEQUENCES,
+    *PAIRS,
+    *(_search(data, peer) for data in ("gowalla", "random_1m") for peer in ("implicit", "faiss")),
+    Work(
+        "csv",
+        "20m",
+        "recbole",
+        {"events": EVENTS["ours"], "peer_events": EVENTS["peer"]},
+        quality=None,
+        repeats=1,
+        warm_peer=False,
+        note="from a CSV of 20 million rows, in random order, to a leave-one-out split, each time "
+        "in a new process. RecBole reads a tenth of it; its seconds and memory, less what its "
+        "libraries take, are multiplied by ten. Ours is the whole process.",
+    ),
     *(_ials(data, dim) for data in ("ml1m", "gowalla") for dim in (64, 128, 256)),
     *(make(data) for make in (_bpr, _item_knn, _top_100) for data in ("ml1m", "gowalla")),
     Work("ease", "ml1m", "rectools", {}, config="ml1m_ease", note="fit, at the same l2."),

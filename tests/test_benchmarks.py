@@ -7,24 +7,20 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import SimpleNamespace
 
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
 
-from benchmarks import accuracy, page, throughput
+from benchmarks import accuracy, page
 from benchmarks import rows as benchmark_rows
 from benchmarks.rows import HERE, ROOT, Bench, Row, rows_of, run, status
 from benchmarks.works import WORKS
 from jaxrec import config as configs
 from jaxrec import repeat
-from jaxrec.data.batches import question, resident
 from jaxrec.errors import InputError
 from jaxrec.metrics.protocol import parse_metric
-from tests.contracts import checkerboard
 
 CONFIG = """
 from jaxrec.config import Config
@@ -72,7 +68,27 @@ config = "{folder}/missing.py"
 gated = {{ "ndcg@10" = 0.5 }}
 [throughput]
 quality = 0.02
-goals = {{ ials = 1, bpr = 1, top_100 = 1, item_knn = 1, ease = 1, svd = 1, knn_ratings = 1 }}
+[throughput.goals]
+ials = 1
+bpr = 1
+top_100 = 1
+item_knn = 1
+ease = 1
+svd = 1
+knn_ratings = 1
+sasrec = 6
+sasrec_until = 10
+sasrec_position = 10
+mf_bpr = 8
+neumf = 8
+neumf_ranking = 20
+two_towers = 3
+search = 1.2
+csv = 10
+[throughput.memory]
+csv = 0.2
+[scale.table_rows]
+spread = 3
 """
 
 
@@ -119,16 +135,6 @@ def test_the_configs_of_rows_know_the_metrics_of_their_table():
             assert row.fit_on in (None, config.protocol.fit_on)
 
 
-def test_every_kind_of_work_has_a_goal_and_a_peer():
-    goals = Bench().targets()["throughput"]["goals"]
-    assert set(goals) >= {work.kind for work in WORKS}
-    assert len({work.name for work in WORKS}) == len(WORKS)
-    for work in WORKS:
-        assert (HERE / "peers" / f"{work.peer}_peer.py").exists()
-        pinned = (HERE / "peers" / f"{work.peer}.txt").read_text().splitlines()
-        assert all("==" in line for line in pinned if not line.startswith("#"))
-
-
 def judged(value, metric="ndcg@10", **fields):
     row = Row("a", "tiny", "a", (metric,), **fields)
     return status(row, {"metrics": {"mean": {metric: value}}})
@@ -165,24 +171,9 @@ def test_a_row_without_a_result_is_not_run():
     assert status(Row("a", "tiny", "a", ("ndcg@10",), gated={"ndcg@10": 0.2}), None) == "not run"
 
 
-def test_a_faster_row_with_a_worse_quality_misses():
-    targets = {"quality": 0.02, "goals": {"ials": 1.5}}
-    row = {"kind": "ials", "ratio": 1.5, "quality": "ndcg@10", "quality_peer": 0.1}
-    assert page.speed_status({**row, "quality_ours": 0.0981}, targets) == "pass"
-    assert page.speed_status({**row, "quality_ours": 0.0979}, targets) == "miss"
-    assert page.speed_status({**row, "quality_ours": 0.1, "ratio": 1.49}, targets) == "miss"
-    error = {**row, "quality": "rmse", "quality_peer": 1.0}
-    assert page.speed_status({**error, "quality_ours": 1.03}, targets) == "miss"
-    assert page.speed_status({**error, "quality_ours": 0.5}, targets) == "pass"
-    assert page.speed_status(None, targets) == "not run"
-
-
-def test_an_unknown_row_or_work_is_told_the_nearest():
+def test_an_unknown_row_is_told_the_nearest():
     with pytest.raises(InputError, match="nearest is gowalla_popularity"):
         Bench().row("gowala_popularty")
-    with pytest.raises(InputError, match="nearest is top_100_gowalla"):
-        throughput.chosen("topp_100_gowala")
-    assert [work.name for work in throughput.chosen("ease")] == ["ease_ml1m"]
 
 
 # What is in the repository ------------------------------------------------------------------------
@@ -278,51 +269,3 @@ def test_a_killed_row_goes_on(bench, monkeypatch):
     assert bench.result(row) == json.loads(bench.path(row).read_text())
     assert result["seeds"] == [0]
     assert not workdir.exists()
-
-
-# Throughput ---------------------------------------------------------------------------------------
-
-
-def test_lists_are_scored_in_their_order():
-    prepared = checkerboard()
-    lists = jnp.array([[0, 0], [3, 1], [2, 0]])
-    batch = question(resident(prepared, prepared.split.train), jnp.array([1, 2]), 0)
-    scores = np.asarray(throughput.Listed(lists).scores(batch))
-    assert scores[0, [3, 1, 2]].tolist() == [2, 1, 0]
-    assert scores[1, 2] == 2
-    assert not scores[:, 4:].any()
-
-
-def test_a_worker_answers_with_seconds_and_writes_at_the_end(tmp_path):
-    folder = HERE / "peers"
-    (tmp_path / "peer.py").write_text(
-        "import sys\n"
-        f"sys.path.append({str(folder)!r})\n"
-        "import pathlib, numpy, worker\n"
-        "def once():\n    print('noise')\n    return 3\n"
-        "out = pathlib.Path(sys.argv[1])\n"
-        "worker.serve(once, lambda last: {'lists': numpy.full((2, 2), last)}, out, '1.0')\n"
-    )
-    out = tmp_path / "out.npz"
-    with throughput.worker([sys.executable, str(tmp_path / "peer.py"), str(out)]) as side:
-        assert side.version == "1.0"
-        assert 0 <= side.once() < 1
-        assert 0 <= side.once() < 1
-    with np.load(out) as arrays:
-        assert arrays["lists"].tolist() == [[3, 3], [3, 3]]
-
-
-def test_a_worker_that_ends_early_is_said(tmp_path):
-    with pytest.raises(InputError, match="ended early"):  # noqa: SIM117
-        with throughput.worker([sys.executable, "-c", ""]):
-            pass
-
-
-def test_a_kept_row_takes_the_place_of_its_former_one(tmp_path):
-    bench = Bench(Path(tmp_path))
-    (tmp_path / "results").mkdir()
-    names = [work.name for work in WORKS]
-    for name, ratio in ((names[3], 1), (names[0], 1), (names[3], 2)):
-        throughput.keep(bench, {"work": name, "ratio": ratio})
-    rows = json.loads((tmp_path / "results" / "throughput.json").read_text())
-    assert [(row["work"], row["ratio"]) for row in rows] == [(names[0], 1), (names[3], 2)]

@@ -89,7 +89,8 @@ def test_a_module_imports_only_from_lower_layers(path):
 @pytest.mark.parametrize("path", EVERYTHING, ids=name_of)
 def test_no_file_is_over_400_lines_or_imports_another_framework(path):
     assert len(path.read_text().splitlines()) <= 400
-    assert not {imported.split(".")[0] for imported in imports_of(path)} & HEAVY
+    if not path.name.endswith("_peer.py"):  # peers run in environments of their own
+        assert not {imported.split(".")[0] for imported in imports_of(path)} & HEAVY
 
 
 @pytest.mark.parametrize("path", [p for p in SOURCES if p.name == "__init__.py"], ids=name_of)

@@ -1,7 +1,8 @@
 """The far end of benchmarks/throughput.py: does a work each time it is told. Needs only NumPy.
 
-A line of standard input asks for the work once, and is answered by its seconds; when the input
-ends, the answers of the last time (lists of items, or predictions) are written for the judge.
+A line of standard input, "go" or "profile", asks for the work once, and is answered by a line of
+JSON: its seconds and other figures, or where its time goes. When the input ends, the answers of the
+last time (lists of items, or predictions) are written for the judge.
 """
 
 import json
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,16 +20,36 @@ Answers = Callable[[Any], dict[str, np.ndarray]]
 Make = Callable[[dict[str, np.ndarray], dict[str, Any]], tuple[Once, Answers]]
 
 
-def serve(once: Once, answers: Answers, out: Path, version: str) -> None:
+class Told(NamedTuple):
+    """What a work returns that tells its figures itself: "seconds", if not all of it is counted."""
+
+    result: Any
+    figures: dict[str, float]
+
+
+def serve(
+    once: Once,
+    answers: Answers,
+    out: Path,
+    version: str,
+    profile: Callable[[Once], Any] = lambda once: None,
+) -> None:
     """Answer until the input ends; what the work prints goes to standard error."""
-    line = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)
-    print(json.dumps({"version": version}), file=line)
-    result = None
-    for _ in sys.stdin:
-        began = time.perf_counter()
-        result = once()
-        print(time.perf_counter() - began, file=line)
+    with os.fdopen(os.dup(1), "w", buffering=1) as line:
+        os.dup2(2, 1)
+        print(json.dumps({"version": version}), file=line)
+        result = None
+        for asked in sys.stdin:
+            if asked.strip() == "profile":
+                print(json.dumps(profile(once)), file=line)
+                continue
+            began = time.perf_counter()
+            result = once()
+            figures = {"seconds": time.perf_counter() - began}
+            if isinstance(result, Told):
+                result, told = result
+                figures |= told
+            print(json.dumps(figures), file=line)
     np.savez(out, **answers(result))
 
 
@@ -38,3 +59,32 @@ def main(makers: dict[str, Make], version: str) -> None:
     with np.load(data) as arrays:
         once, answers = makers[kind](dict(arrays), json.loads(params))
     serve(once, answers, Path(out), version)
+
+
+def until(
+    goal: float,
+    limit: int,
+    epoch: Once,
+    lists: Callable[[], np.ndarray],
+    target: np.ndarray,
+) -> Told:
+    """Train epoch by epoch until the NDCG@10 of the lists reaches the goal; checks are not counted.
+
+    lists: the ten best items of each user; target: the item that each should have, or 0.
+    """
+    seconds, epochs, found = 0.0, 0, 0.0
+    while found < goal and epochs < limit:
+        began = time.perf_counter()
+        result = epoch()
+        seconds += time.perf_counter() - began
+        epochs += 1
+        found = ndcg(lists(), target)
+        print(f"epoch {epochs}: {seconds:.1f} s, NDCG@10 {found:.4f}")
+    reached = {"seconds": seconds if found >= goal else float("inf")}
+    return Told(result, reached | {"epochs": epochs, "validation_ndcg@10": found})
+
+
+def ndcg(lists: np.ndarray, target: np.ndarray) -> float:
+    """Give the mean NDCG of lists for one target each, over the users that have one."""
+    hits = (lists == target[:, None])[target > 0]
+    return float((hits / np.log2(np.arange(lists.shape[1]) + 2)[None, :]).sum(1).mean())
