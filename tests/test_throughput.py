@@ -100,16 +100,25 @@ def test_a_side_may_tell_its_figures_itself(monkeypatch, tmp_path):
         assert arrays["last"] == 7
 
 
-def test_training_until_a_goal_counts_the_epochs_alone():
+def test_a_curve_tells_the_quality_after_each_epoch():
     target = np.array([3, 0, 5])
     lists = [np.array([[1, 2], [9, 9], [1, 5]]), np.array([[3, 2], [9, 9], [1, 5]])]
     shown = iter(lists)
-    found = worker.until(0.5, 5, lambda: "state", lambda: next(shown), target)
-    # One of two targets in the second place: .315; then the other in the first: .815.
-    assert found.figures["epochs"] == 2
-    assert found.figures["validation_ndcg@10"] == pytest.approx((1 + 1 / np.log2(3)) / 2)
-    never = worker.until(0.9, 3, lambda: "state", lambda: lists[0], target)
-    assert never.figures["seconds"] == float("inf")
+    found = worker.curve(2, lambda: "state", lambda: next(shown), target).figures
+    # One of two targets in the second place; then the other one in the first as well.
+    expected = [1 / np.log2(3) / 2, (1 + 1 / np.log2(3)) / 2]
+    assert [quality for _, quality in found["curve"]] == pytest.approx(expected)
+    assert found["seconds"] == found["curve"][-1][0]
+
+
+def test_time_is_counted_to_the_quality_that_both_reach():
+    ours = {"seconds": 9.0, "curve": [(2.0, 0.1), (4.0, 0.3), (9.0, 0.4)]}
+    peer = {"seconds": 60.0, "curve": [(30.0, 0.2), (60.0, 0.3)]}
+    found = throughput.to_equal({"ours": [ours], "peer": [peer]})
+    assert found["ours"] == [{"seconds": 4.0, "reached": 0.3}]
+    assert found["peer"] == [{"seconds": 60.0, "reached": 0.3}]
+    plain = {"ours": [{"seconds": 1.0}], "peer": [{"seconds": 2.0}]}
+    assert throughput.to_equal(plain) == plain
 
 
 def test_a_search_is_judged_by_the_exact_lists(tmp_path):

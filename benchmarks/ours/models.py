@@ -9,7 +9,7 @@ import numpy as np
 from benchmarks.ours.answers import asker
 from benchmarks.ours.side import Side
 from benchmarks.ours.trainer import Trainer
-from benchmarks.peers.worker import Answers, Told, until
+from benchmarks.peers.worker import Answers, Told, curve
 from benchmarks.works import Work
 from jaxrec.config import Config
 from jaxrec.data.batches import PackedSequences, Pairs, resident
@@ -134,7 +134,7 @@ def positions(work: Work, prepared: Prepared) -> Side:
 
 
 def to_goal(work: Work, prepared: Prepared) -> Side:
-    """Train from new parameters until validation is good enough."""
+    """Train from new parameters, and look at validation after each epoch."""
     p = work.params
     trainer = Trainer(CONFIGS[work.kind](p, prepared), prepared, keep_start=True)
     ask = asker(trainer.plan.scorer, prepared, 10)
@@ -144,8 +144,8 @@ def to_goal(work: Work, prepared: Prepared) -> Side:
 
     def once() -> Told:
         trainer.restart()
-        return until(
-            p["until"], p["limit"], trainer.epochs, lambda: ask(trainer.state.variables()), target
+        return curve(
+            p["our_epochs"], trainer.epochs, lambda: ask(trainer.state.variables()), target
         )
 
     return Side(once, _lists(trainer, prepared), trainer.program)

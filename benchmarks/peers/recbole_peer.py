@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import resource
 import subprocess
 import sys
@@ -186,14 +187,17 @@ def load(folder):
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "--load":
-        load(sys.argv[2])
-    else:
-        makers = {
-            "mf_bpr": training("BPR", lambda params: {"embedding_size": params["dim"]}),
-            "neumf": training("NeuMF", neumf_settings),
-            "neumf_ranking": neumf_ranking,
-            "sasrec_position": sasrec_position,
-            "csv": csv,
-        }
-        worker.main(makers, recbole.__version__)
+    # RecBole writes logs and checkpoints where it runs.
+    with tempfile.TemporaryDirectory() as scratch:
+        os.chdir(scratch)
+        if sys.argv[1] == "--load":
+            load(sys.argv[2])
+        else:
+            makers = {
+                "mf_bpr": training("BPR", lambda params: {"embedding_size": params["dim"]}),
+                "neumf": training("NeuMF", neumf_settings),
+                "neumf_ranking": neumf_ranking,
+                "sasrec_position": sasrec_position,
+                "csv": csv,
+            }
+            worker.main(makers, recbole.__version__)

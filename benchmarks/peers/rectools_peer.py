@@ -83,7 +83,7 @@ def sasrec_until(data, params):
     def once():
         model, dataset, epoch = epochs_of(data, params)
         ask = lambda: best(model, dataset, data)  # noqa: E731
-        return worker.until(params["until"], params["limit"], epoch, ask, target)
+        return worker.curve(params["peer_epochs"], epoch, ask, target)
 
     return once, lambda model: {"lists": best(model, dataset_of(data), data)}
 
