@@ -1,6 +1,7 @@
 """What every test stands on: 8 fake devices, checked shapes, no silent rank promotion."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,10 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 # Tests compile much and run little: without optimisation, with XLA's former emitters and one LLVM
 # module a program, compilation takes a quarter of the time.
-XLA_FLAGS = (
-    "--xla_backend_optimization_level=0",
-    "--xla_cpu_use_fusion_emitters=false",
-    "--xla_cpu_parallel_codegen_split_count=1",
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 )
-os.environ.setdefault("XLA_FLAGS", " ".join(XLA_FLAGS))
 os.environ.setdefault("WANDB_MODE", "offline")
 
 import jax  # noqa: E402
@@ -30,12 +29,17 @@ BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 install_import_hook("jaxrec", BEARTYPE)
 
 
-@pytest.fixture(scope="session")
-def data_root() -> Path:
-    """The folder of the shared data sets; tests that need one are skipped without it."""
+@pytest.fixture
+def data_root() -> Iterator[Path]:
+    """The folder of the shared data sets; tests that need one are skipped without it.
+
+    They compute more than they compile, and do so with optimised code.
+    """
     root = os.environ.get("JAXREC_DATA")
     if not root:
         pytest.skip("JAXREC_DATA is not set: the tests on real data need the folder of data sets")
     if not Path(root).is_dir():
         pytest.skip(f"JAXREC_DATA names {root}, which is not a folder")
-    return Path(root)
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield Path(root)
+    jax.config.update("jax_disable_most_optimizations", True)

@@ -120,6 +120,30 @@ def kinds_told_apart(scores: np.ndarray, prepared: Prepared) -> float:
     return float(np.mean(right))
 
 
+# Compiled once for all tests of a class; models are told apart by their spec.
+@functools.partial(jax.jit, static_argnums=0)
+def scores_of_model(model, variables, batch, ids=None):
+    """The scores of the whole catalogue, or of each query's candidates."""
+
+    def ask(model, batch):
+        items = batch.catalogue.items
+        user = model.encode_user(batch)
+        return model.score(user, model.encode_item(items if ids is None else items.take(ids)))
+
+    return model.apply(variables, batch, method=ask)
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def loss_of(objective, model, variables, batch, key):
+    return objective(model.apply, variables, batch, key)[0]
+
+
+@jax.jit
+def scores_of(state, batch, ids=None):
+    """The scores of a baseline."""
+    return state.scores(batch) if ids is None else state.scores(batch, ids)
+
+
 def _round_trip(tree: Any) -> Any:
     """Write arrays into a file as NumPy does, and read them back."""
     flat = traverse_util.flatten_dict(tree, sep="/")
@@ -169,21 +193,14 @@ class ModelContract:
         length = self.config.history_length if length is None else length
         return question(known, jnp.arange(USERS + 1, dtype=jnp.int32), length)
 
-    def scores(self, model, variables, batch):
-        def ask(model, batch):
-            user = model.encode_user(batch)
-            return model.score(user, model.encode_item(batch.catalogue.items))
-
-        return jax.jit(functools.partial(model.apply, method=ask))(variables, batch)
-
     def test_shapes_and_finite(self, trained):
         model, batches, variables = trained
         batch = batches.batch_at(batches.data, jnp.int32(0))
         size, queries = batch.target.shape
-        scores = self.scores(model, variables, batch)
+        scores = scores_of_model(model, variables, batch)
         assert scores.shape == (size, queries, ITEMS + 1)
         assert scores.dtype == jnp.float32
-        predicted = model.apply(variables, batch, method="predict")
+        predicted = jax.jit(functools.partial(model.apply, method="predict"))(variables, batch)
         assert predicted.shape == (size,)
         assert jnp.all(jnp.isfinite(scores[:, :, 1:]))
         own = jnp.take_along_axis(scores[:, -1], batch.target[:, -1:], -1)[:, 0]
@@ -193,36 +210,31 @@ class ModelContract:
         model, _, variables = trained
         batch = self.asked()
         ids = jax.random.randint(jax.random.key(1), (USERS + 1, 3), 1, ITEMS + 1)
-
-        def ask(model, batch):
-            item = model.encode_item(batch.catalogue.items.take(ids))
-            return model.score(model.encode_user(batch), item)
-
-        found = model.apply(variables, batch, method=ask)[:, 0]
-        whole = self.scores(model, variables, batch)[:, 0]
+        found = scores_of_model(model, variables, batch, ids)[:, 0]
+        whole = scores_of_model(model, variables, batch)[:, 0]
         np.testing.assert_allclose(found, jnp.take_along_axis(whole, ids, 1), rtol=1e-4, atol=1e-5)
 
     def test_a_checkerboard_is_learnt(self, trained):
         model, _, variables = trained
-        scores = self.scores(model, variables, self.asked())[1:, 0]
+        scores = scores_of_model(model, variables, self.asked())[1:, 0]
         assert kinds_told_apart(np.asarray(scores), checkerboard()) > 0.95
 
     def test_an_unknown_user_gets_finite_scores(self, trained):
         model, _, variables = trained
-        assert jnp.all(jnp.isfinite(self.scores(model, variables, self.asked())[0]))
+        assert jnp.all(jnp.isfinite(scores_of_model(model, variables, self.asked())[0]))
 
     def test_padding_is_ignored(self, trained):
         model, _, variables = trained
         batch = self.asked()
         garbage = batch.replace(history=jnp.where(batch.where, batch.history, 3))
-        expected = self.scores(model, variables, batch)
+        expected = scores_of_model(model, variables, batch)
         np.testing.assert_allclose(
-            self.scores(model, variables, garbage)[1:], expected[1:], rtol=1e-4, atol=1e-5
+            scores_of_model(model, variables, garbage)[1:], expected[1:], rtol=1e-4, atol=1e-5
         )
         if self.config.history_length:
             shorter = longest(resident_histories())
             np.testing.assert_allclose(
-                self.scores(model, variables, self.asked(shorter))[1:],
+                scores_of_model(model, variables, self.asked(shorter))[1:],
                 expected[1:],
                 rtol=1e-4,
                 atol=1e-5,
@@ -238,8 +250,9 @@ class ModelContract:
             value=off.value.at[1:].set(9.0),
         )
         key = jax.random.key(0)
-        first, _ = self.objective(model.apply, variables, off, key)
-        second, _ = self.objective(model.apply, variables, changed, key)
+        first, second = (
+            loss_of(self.objective, model, variables, asked, key) for asked in (off, changed)
+        )
         np.testing.assert_allclose(first, second, rtol=1e-5)
 
     def test_a_saved_model_gives_the_same_answers(self, trained):
@@ -247,7 +260,7 @@ class ModelContract:
         batch = self.asked()
         restored = _round_trip(variables)
         np.testing.assert_array_equal(
-            self.scores(model, restored, batch), self.scores(model, variables, batch)
+            scores_of_model(model, restored, batch), scores_of_model(model, variables, batch)
         )
 
     def test_eight_devices_give_the_loss_of_one(self):
@@ -288,7 +301,7 @@ class BaselineContract:
         return question(known, jnp.arange(USERS + 1, dtype=jnp.int32), length + extra)
 
     def test_shapes_and_finite(self, state):
-        scores = jax.jit(lambda state, batch: state.scores(batch))(state, self.asked())
+        scores = scores_of(state, self.asked())
         assert scores.shape == (USERS + 1, ITEMS + 1)
         assert scores.dtype == jnp.float32
         assert jnp.all(jnp.isfinite(scores))
@@ -296,23 +309,24 @@ class BaselineContract:
     def test_candidates_score_as_in_the_catalogue(self, state):
         batch = self.asked()
         ids = jax.random.randint(jax.random.key(1), (USERS + 1, 3), 1, ITEMS + 1)
-        expected = jnp.take_along_axis(state.scores(batch), ids, 1)
-        np.testing.assert_allclose(state.scores(batch, ids), expected, rtol=1e-5, atol=1e-6)
+        expected = jnp.take_along_axis(scores_of(state, batch), ids, 1)
+        np.testing.assert_allclose(scores_of(state, batch, ids), expected, rtol=1e-5, atol=1e-6)
 
     def test_a_checkerboard_is_learnt(self, state):
         if not self.personal:
             pytest.skip("the same list for everyone cannot tell users apart")
-        scores = np.asarray(state.scores(self.asked())[1:])
+        scores = np.asarray(scores_of(state, self.asked())[1:])
         assert kinds_told_apart(scores, checkerboard()) > 0.95
 
     def test_predictions_are_the_scores_of_pairs_and_follow_the_ratings(self, state):
         if not hasattr(state, "predict"):
             pytest.skip("it predicts no ratings")
         batch = self.asked()
-        scores = np.asarray(state.scores(batch))
+        scores = np.asarray(scores_of(state, batch))
+        predict = jax.jit(lambda state, batch: state.predict(batch))
         for item in (1, ITEMS // 2, ITEMS):
             target = jnp.full((USERS + 1, 1), item, jnp.int32)
-            found = state.predict(batch.replace(target=target))
+            found = predict(state, batch.replace(target=target))
             np.testing.assert_allclose(found, scores[:, item], rtol=1e-5, atol=1e-6)
         # Items of the second half were rated 2, others 1.
         low, high = scores[1:, 1 : ITEMS // 2 + 1], scores[1:, ITEMS // 2 + 1 :]
@@ -320,13 +334,15 @@ class BaselineContract:
 
     def test_padding_is_ignored(self, state):
         batch, longer = self.asked(), self.asked(extra=5)
-        np.testing.assert_allclose(state.scores(longer), state.scores(batch), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            scores_of(state, longer), scores_of(state, batch), rtol=1e-5, atol=1e-6
+        )
 
     def test_a_saved_state_gives_the_same_answers(self, state, tmp_path):
         save_once(tmp_path, state)
         restored = rebuild(self.config.state, restore(tmp_path, 0, print))
         batch = self.asked()
-        np.testing.assert_array_equal(restored.scores(batch), state.scores(batch))
+        np.testing.assert_array_equal(scores_of(restored, batch), scores_of(state, batch))
 
 
 def resident_histories() -> CSR:
