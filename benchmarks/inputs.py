@@ -32,12 +32,13 @@ def prepared_of(name: str) -> Prepared | None:
 
 
 def make(name: str) -> Path:
-    """Lay out a data set for both sides, once: the folder, with data.npz and dataset/ in it."""
+    """Lay out a data set for both sides, once: the folder, with arrays.npz and dataset/ in it."""
     folder = RUNS / name
-    if not (folder / "data.npz").exists():
+    if not (folder / "arrays.npz").exists():
         folder.mkdir(parents=True, exist_ok=True)
         arrays = {"random_1m": random_factors, "20m": csv_files}.get(name, split_of)(folder)
-        np.savez(folder / "data.npz", **arrays)
+        np.savez(folder / "partial.npz", **arrays)
+        (folder / "partial.npz").rename(folder / "arrays.npz")
     return folder
 
 

@@ -73,7 +73,7 @@ def judge(work: Work, folder: Path, out: Path) -> float | None:
 
 def exact(lists: np.ndarray, folder: Path) -> float:
     """Give the share of the lists that is among the best items, for some of the users."""
-    with np.load(folder / "data.npz") as arrays:
+    with np.load(folder / "arrays.npz") as arrays:
         scores = arrays["user_factors"][:SEARCHED] @ arrays["item_factors"].T
     k = lists.shape[1]
     best = np.argpartition(-scores, k, axis=1)[:, :k] + 1

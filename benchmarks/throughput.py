@@ -135,7 +135,7 @@ def commands(
     """Say how the two sides are started."""
     ours = [sys.executable, "-m", "benchmarks.ours", work.name, str(folder), str(outs["ours"])]
     script = [str(python_of(work.peer)), "-W", "ignore", str(PEERS / f"{work.peer}_peer.py")]
-    told = [work.kind, str(folder / "data.npz"), str(outs["peer"]), json.dumps(params)]
+    told = [work.kind, str(folder / "arrays.npz"), str(outs["peer"]), json.dumps(params)]
     return {"ours": (ours, ""), "peer": ([*script, *told], work.peer)}
 
 

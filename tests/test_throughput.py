@@ -123,7 +123,7 @@ def test_time_is_counted_to_the_quality_that_both_reach():
 
 def test_a_search_is_judged_by_the_exact_lists(tmp_path):
     factors = {"user_factors": np.eye(2), "item_factors": np.array([[3, 0], [2, 1], [0, 2]])}
-    np.savez(tmp_path / "data.npz", **factors)
+    np.savez(tmp_path / "arrays.npz", **factors)
     assert judge.exact(np.array([[1, 2], [3, 2]]), tmp_path) == 1
     assert judge.exact(np.array([[1, 3], [3, 2]]), tmp_path) == 0.75
 

@@ -43,7 +43,7 @@ def side_of(work: Work, folder: Path) -> Side:
         return MAKERS[work.kind](work, prepared_of(work.data))
     if work.kind == "csv":
         return loading.csv(folder)
-    with np.load(folder / "data.npz") as arrays:
+    with np.load(folder / "arrays.npz") as arrays:
         if work.kind == "search":
             return answers.search(work, dict(arrays))
         return answers.top_100(work, prepared_of(work.data), dict(arrays))

@@ -71,13 +71,26 @@ def item_knn(data, params):
     return once, lambda model: lists(model, known, 10)
 
 
-def top_100(data, params):
-    known = matrix(data)
+def factorised(data):
+    """A model of given factors."""
     model = AlternatingLeastSquares(factors=data["user_factors"].shape[1], num_threads=THREADS)
     model.user_factors, model.item_factors = data["user_factors"], data["item_factors"]
+    return model
+
+
+def top_100(data, params):
+    model, known = factorised(data), matrix(data)
     return lambda: lists(model, known, params["k"]), lambda found: found
 
 
+def search(data, params):
+    model, users = factorised(data), np.arange(params["users"])
+    return (
+        lambda: model.recommend(users, None, N=params["k"], filter_already_liked_items=False)[0],
+        lambda found: {"lists": found + 1},
+    )
+
+
 if __name__ == "__main__":
-    makers = {"ials": ials, "bpr": bpr, "item_knn": item_knn, "top_100": top_100}
+    makers = {"ials": ials, "bpr": bpr, "item_knn": item_knn, "top_100": top_100, "search": search}
     worker.main(makers, implicit.__version__)
