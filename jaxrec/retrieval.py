@@ -25,7 +25,6 @@ USERS_TO_SHARE = 64
 """Scored at once, as far as memory goes: each reading of a large item table serves them all."""
 BLOCK_BYTES = 2**20
 """Of what is made of a block's pairs of user and item, on a CPU: a core's cache. Else 64 times."""
-
 LEAST_BLOCK = 16
 """Columns of a block, below which a top-k in two stages is no faster."""
 
