@@ -99,12 +99,14 @@ def chunked_softmax(
     weights: Float[Array, "batch queries"],
     *,
     chunk: int,
+    extra: Float[Array, "n"] | None = None,
 ) -> Float[Array, ""]:
-    """Sum weights · -log softmax(score(user, item))[target] over all queries; item 0 is left out.
+    """Sum weights · -log softmax(score(user, item))[target] over all queries; target is a column.
 
     At most about `chunk` queries are scored at a time, and their gradient is taken at once, while
     the scores are in the cache: nothing of the size queries × n is ever stored or computed twice.
-    `weights` are constants to the gradient.
+    extra: added to the scores of each column wherever it is not the target. It and `weights` are
+    constants to the gradient.
     """
     size = target.size
     parts = -(-size // chunk)
@@ -116,34 +118,35 @@ def chunked_softmax(
         x = jnp.pad(x, [(0, each * parts - size)] + [(0, 0)] * (x.ndim - 1))
         return x.reshape(each, parts, *x.shape[1:])
 
-    item = jax.tree.map(lambda x: x[1:], item)
-    user, target, weights = jax.tree.map(divide, (user, target - 1, weights))
+    user, target, weights = jax.tree.map(divide, (user, target, weights))
     example = jax.tree.map(lambda x: x[:, :1], user)
     # What score closes over (parameters) must be an argument to have a gradient.
     score, captured = jax.closure_convert(score, example, item)
-    return _softmax_sum(score, (user, item, captured), target, weights)
+    return _softmax_sum(score, (user, item, captured), target, weights, extra)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _softmax_sum(score: Callable, inputs: PyTree, target: Array, weights: Array) -> Array:
+def _softmax_sum(
+    score: Callable, inputs: PyTree, target: Array, weights: Array, extra: Array | None
+) -> Array:
     user, item, captured = inputs
 
     def add(total: Array, part: Array) -> tuple[Array, None]:
         mine, asked, weight = _part((user, target, weights), part)
-        return total + _softmax_part(score, (mine, item, captured), asked, weight), None
+        return total + _softmax_part(score, (mine, item, captured), asked, weight, extra), None
 
     return jax.lax.scan(add, jnp.float32(0), jnp.arange(target.shape[1]))[0]
 
 
 def _softmax_sum_forward(
-    score: Callable, inputs: PyTree, target: Array, weights: Array
+    score: Callable, inputs: PyTree, target: Array, weights: Array, extra: Array | None
 ) -> tuple[Array, PyTree]:
     user, *shared = inputs
 
     def add(sums: tuple[Array, PyTree], part: Array) -> tuple[tuple[Array, PyTree], PyTree]:
         mine, asked, weight = _part((user, target, weights), part)
         total, (by_user, *by_shared) = jax.value_and_grad(_softmax_part, 1)(
-            score, (mine, *shared), asked, weight
+            score, (mine, *shared), asked, weight, extra
         )
         return jax.tree.map(jnp.add, sums, (total, by_shared)), by_user
 
@@ -154,7 +157,7 @@ def _softmax_sum_forward(
 
 
 def _softmax_sum_backward(score: Callable, grads: PyTree, upstream: Array) -> tuple:
-    return jax.tree.map(lambda x: x * upstream, grads), None, None
+    return jax.tree.map(lambda x: x * upstream, grads), None, None, None
 
 
 _softmax_sum.defvjp(_softmax_sum_forward, _softmax_sum_backward)
@@ -164,17 +167,24 @@ def _part(arrays: PyTree, part: Int[Array, ""]) -> PyTree:
     return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, part, 1, axis=1), arrays)
 
 
-def _softmax_part(score: Callable, inputs: PyTree, target: Array, weights: Array) -> Array:
+def _softmax_part(
+    score: Callable, inputs: PyTree, target: Array, weights: Array, extra: Array | None
+) -> Array:
     user, item, captured = inputs
-    return _cross_entropy(score(user, item, *captured).astype(jnp.float32), target, weights)
+    scores = score(user, item, *captured).astype(jnp.float32)
+    return _cross_entropy(scores, target, weights, extra)
 
 
 @jax.custom_vjp
-def _cross_entropy(scores: Array, target: Array, weights: Array) -> Array:
-    return _cross_entropy_forward(scores, target, weights)[0]
+def _cross_entropy(scores: Array, target: Array, weights: Array, extra: Array | None) -> Array:
+    return _cross_entropy_forward(scores, target, weights, extra)[0]
 
 
-def _cross_entropy_forward(scores: Array, target: Array, weights: Array) -> tuple[Array, tuple]:
+def _cross_entropy_forward(
+    scores: Array, target: Array, weights: Array, extra: Array | None
+) -> tuple[Array, tuple]:
+    if extra is not None:
+        scores += jnp.where(_is(target, scores), 0, extra[None, None])
     highest = scores.max(-1, keepdims=True)
     odds = jnp.exp(scores - highest)
     total = odds.sum(-1, keepdims=True)
@@ -186,13 +196,16 @@ def _cross_entropy_forward(scores: Array, target: Array, weights: Array) -> tupl
 def _cross_entropy_backward(saved: tuple, upstream: Array) -> tuple:
     odds, total, target, weights = saved
     weights = weights[..., None] * upstream
-    column = jnp.arange(odds.shape[-1], dtype=target.dtype)[None, None, :]
-    # A comparison, where the gradient of a gather would be a scatter.
-    own = jnp.where(column == target[..., None], weights, 0)
-    return odds * (weights / total) - own, None, None
+    return odds * (weights / total) - jnp.where(_is(target, odds), weights, 0), None, None, None
 
 
 _cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)
+
+
+def _is(target: Array, scores: Array) -> Array:
+    """Mark the target's column, by a comparison: the gradient of a gather would be a scatter."""
+    column = jnp.arange(scores.shape[-1], dtype=target.dtype)
+    return column[None, None] == target[..., None]
 
 
 def _weighted(

@@ -88,7 +88,9 @@ class FullSoftmax:
         user, item, auxiliary = _encode(apply, variables, batch, None, key)
         score = partial(apply, variables, method="score")
         chunk = self.chunk or losses.chunk_for(batch.catalogue.items.id.size)
-        total = losses.chunked_softmax(score, user, item, batch.target, batch.weights, chunk=chunk)
+        # Item 0 is none.
+        item, target = jax.tree.map(lambda x: x[1:], item), batch.target - 1
+        total = losses.chunked_softmax(score, user, item, target, batch.weights, chunk=chunk)
         return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
@@ -141,20 +143,34 @@ class InBatchSoftmax:
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
-        ids, counts = batch.target.reshape(-1), batch.catalogue.counts
-        user, item, auxiliary = _encode(apply, variables, batch, ids, key)
-        scores = apply(variables, user, item, method="score")
-        if self.correct:
-            scores -= jnp.log(jnp.maximum(counts[ids], 1) / jnp.maximum(counts.sum(), 1))[
-                None, None
-            ]
-        place = jnp.arange(ids.size)
-        own = place.reshape(batch.target.shape)[..., None] == place[None, None]
-        others = (ids[None, None] != batch.target[..., None]) & (ids > 0)[None, None]
-        loss = losses.softmax_cross_entropy(
-            scores, own.astype(jnp.float32), where=own | others, reduce_fn=None
+        counts = batch.catalogue.counts
+        # Each item once, with the number of its queries: it is scored once, and none meets itself.
+        ids, column, times = jnp.unique(
+            batch.target,
+            return_inverse=True,
+            return_counts=True,
+            size=min(batch.target.size, counts.size),
+            fill_value=0,
         )
-        return _mean(loss, batch.weights, auxiliary)
+        user, item, auxiliary = _encode(apply, variables, batch, ids, key)
+        share = jnp.maximum(counts[ids], 1) / jnp.maximum(counts.sum(), 1)
+        log_q = jnp.log(share) if self.correct else jnp.zeros_like(share)
+
+        def score(user: PyTree, item: PyTree) -> Float[Array, "batch queries n"]:
+            found = apply(variables, user, item, method="score")
+            return found - jax.lax.stop_gradient(log_q)[None, None]
+
+        lowest = jnp.finfo(jnp.float32).min / 2
+        total = losses.chunked_softmax(
+            score,
+            user,
+            item,
+            column.reshape(batch.target.shape).astype(jnp.int32),
+            batch.weights,
+            chunk=losses.chunk_for(ids.size),
+            extra=jnp.where((ids > 0) & (times > 0), jnp.log(jnp.maximum(times, 1)), lowest),
+        )
+        return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
 class _Contrast(NamedTuple):

@@ -68,18 +68,25 @@ def test_half_precision_is_taken_to_float32(loss):
     assert loss(SCORES.astype(jnp.bfloat16), LABELS).dtype == jnp.float32
 
 
-def _whole_softmax(user, item, scale, target, weights):
-    scores = jnp.einsum("bqd,nd->bqn", user, item * scale)[..., 1:]
+def _whole_softmax(user, item, scale, target, weights, extra):
+    scores = jnp.einsum("bqd,nd->bqn", user, item * scale)
+    if extra is not None:
+        scores += jnp.where(jnp.arange(len(item)) == target[..., None], 0, extra)
     log_prob = jax.nn.log_softmax(scores)
-    own = jnp.take_along_axis(log_prob, jnp.maximum(target - 1, 0)[..., None], -1)[..., 0]
+    own = jnp.take_along_axis(log_prob, target[..., None], -1)[..., 0]
     return -(weights * own).sum()
 
 
+EXTRA = jnp.arange(21) / 8
+
+
+@jax.numpy_rank_promotion("allow")
+@pytest.mark.parametrize("extra", [None, EXTRA])
 @pytest.mark.parametrize("chunk", [1, 7, 12, 1000])
-def test_the_chunked_softmax_equals_the_whole_one(chunk):
+def test_the_chunked_softmax_equals_the_whole_one(chunk, extra):
     user = jax.random.normal(KEYS[0], (4, 3, 8))
     item = jax.random.normal(KEYS[1], (21, 8))
-    target = jax.random.randint(KEYS[2], (4, 3), 1, 21)
+    target = jax.random.randint(KEYS[2], (4, 3), 0, 21)
     weights = jax.random.uniform(KEYS[3], (4, 3)).at[0].set(0.0)
     target = target.at[0].set(0)
 
@@ -87,10 +94,12 @@ def test_the_chunked_softmax_equals_the_whole_one(chunk):
         def score(user, item):  # closes over a traced parameter, as a model's score does
             return jnp.einsum("bqd,nd->bqn", user, item * scale)
 
-        return 2 * losses.chunked_softmax(score, user, item, target, weights, chunk=chunk)
+        return 2 * losses.chunked_softmax(
+            score, user, item, target, weights, chunk=chunk, extra=extra
+        )
 
     def whole(user, item, scale):
-        return 2 * _whole_softmax(user, item, scale, target, weights)
+        return 2 * _whole_softmax(user, item, scale, target, weights, extra)
 
     arguments = (user, item, jnp.full((1, 8), 1.5))
     found = jax.jit(jax.value_and_grad(chunked, (0, 1, 2)))(*arguments)
