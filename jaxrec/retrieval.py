@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,10 +22,12 @@ ROWS_AT_ONCE = 2**16
 """Items encoded at once in `precompute`, so that a large catalogue's activations fit memory."""
 CACHE_BYTES = 2**23
 """Of a chunk's scores, on a CPU: measured twice as fast as 32 MiB."""
-USERS_TO_SHARE = 64
+USERS_TO_SHARE = 128
 """Scored at once, as far as memory goes: each reading of a large item table serves them all."""
 BLOCK_BYTES = 2**20
 """Of what is made of a block's pairs of user and item, on a CPU: a core's cache. Else 64 times."""
+PARTS = 4
+"""Of a chunk's users, for each of which the best items are looked for apart."""
 LEAST_BLOCK = 16
 """Columns of a block, below which a top-k in two stages is no faster."""
 
@@ -278,12 +281,26 @@ def best_items(
     scores: Float[Array, "batch items_plus_1"], where: Bool[Array, "#batch items_plus_1"], k: int
 ) -> tuple[Int[Array, "batch k"], Float[Array, "batch k"]]:
     """Give the k best items of `where`, never row 0; see `top_k` for ties, NaN and padding."""
+    # Apart, since a top-k of many rows has one thread, and several have several.
+    parts = max(min(len(scores), PARTS), 1)
+    starts = [len(scores) * part // parts for part in range(parts + 1)]
+    found = [
+        _best_items(scores[start:end], where if len(where) == 1 else where[start:end], k)
+        for start, end in itertools.pairwise(starts)
+    ]
+    items, taken = (jnp.concatenate(part) for part in zip(*found, strict=True))
+    return items, taken
+
+
+def _best_items(
+    scores: Float[Array, "rows items_plus_1"], where: Bool[Array, "#rows items_plus_1"], k: int
+) -> tuple[Int[Array, "rows k"], Float[Array, "rows k"]]:
     scores = scores.astype(jnp.float32)
     lowest = jnp.finfo(jnp.float32).min
     # A top-k of floats is a hundred times as fast as one of integers on a CPU. -inf is for what is
     # masked, so the lowest number stands for a score of -inf.
     ranked = jnp.where(jnp.isnan(scores), lowest, jnp.maximum(scores, lowest))
-    ranked = jnp.where(where, ranked, -jnp.inf).at[:, 0].set(-jnp.inf)
+    ranked = jnp.where(where.at[:, 0].set(False), ranked, -jnp.inf)
     found, items = _largest(ranked, min(k, scores.shape[1]))
     taken = jnp.where(found == lowest, jnp.take_along_axis(scores, items, 1), found)
     items = jnp.where(found > -jnp.inf, items, 0).astype(jnp.int32)
@@ -292,9 +309,9 @@ def best_items(
 
 
 def _largest(
-    x: Float[Array, "batch n"], k: int
-) -> tuple[Float[Array, "batch k"], Int[Array, "batch k"]]:
-    """Do as `jax.lax.top_k`, which takes time by the column, and on a CPU one thread.
+    x: Float[Array, "rows n"], k: int
+) -> tuple[Float[Array, "rows k"], Int[Array, "rows k"]]:
+    """Do as `jax.lax.top_k`, which takes time by the column.
 
     The k largest lie in the k blocks of columns whose maxima are the largest, the earlier of equal
     ones, since each of these has a maximum that goes before any other block's. So they are the
@@ -305,21 +322,14 @@ def _largest(
     if size < LEAST_BLOCK:
         found, items = jax.lax.top_k(x, k)
         return found, items
-
-    def two_stages(x: Float[Array, "rows n"]) -> tuple[Array, Array]:
-        # Measured an eighth faster than a reshape and its maxima.
-        most = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, size), (1, size), "VALID")
-        blocks = jnp.sort(jax.lax.top_k(most, k)[1], axis=1)
-        columns = (blocks[:, :, None] * size + jnp.arange(size)[None, None, :]).reshape(len(x), -1)
-        rest = jnp.arange(n - n % size, n, dtype=jnp.int32)
-        columns = jnp.concatenate([columns, jnp.tile(rest, (len(x), 1))], axis=1)
-        found, places = jax.lax.top_k(jnp.take_along_axis(x, columns, 1), k)
-        return found, jnp.take_along_axis(columns, places, 1)
-
-    # Apart, since a top-k of many rows has one thread, and several have several.
-    parts = [two_stages(part) for part in jnp.array_split(x, min(len(x), 4))]
-    found, items = (jnp.concatenate(part) for part in zip(*parts, strict=True))
-    return found, items
+    # Measured an eighth faster than a reshape and its maxima.
+    most = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, size), (1, size), "VALID")
+    blocks = jnp.sort(jax.lax.top_k(most, k)[1], axis=1)
+    columns = (blocks[:, :, None] * size + jnp.arange(size)[None, None, :]).reshape(len(x), -1)
+    rest = jnp.arange(n - n % size, n, dtype=jnp.int32)
+    columns = jnp.concatenate([columns, jnp.tile(rest, (len(x), 1))], axis=1)
+    found, places = jax.lax.top_k(jnp.take_along_axis(x, columns, 1), k)
+    return found, jnp.take_along_axis(columns, places, 1)
 
 
 def take_rows(batch: Batch, rows: slice) -> Batch:
