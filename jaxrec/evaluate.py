@@ -25,7 +25,7 @@ from jaxrec.errors import InputError
 from jaxrec.metrics.beyond_accuracy import exposure_measures, list_measures
 from jaxrec.metrics.bootstrap import intervals, linearised
 from jaxrec.metrics.candidates import draw
-from jaxrec.metrics.chunks import Chunk, chunks, mark, mask_of
+from jaxrec.metrics.chunks import LENGTHS, Chunk, chunks, columns_of, mark, mask_of
 from jaxrec.metrics.predictions import Predictions, prediction_measures
 from jaxrec.metrics.protocol import BEYOND_ACCURACY, RANKING, Metric, Protocol, parse_metric
 from jaxrec.metrics.questions import Questions, ask, known_in
@@ -231,11 +231,13 @@ def _list_asker(
         if not size:
             one = question(data, jax.device_put(np.ones(1, np.int32)), rules.length)
             size = questions_at_once(scorer, variables, one, memory_budget)
-            size = max(min(size, (2**31 - 1) // (task.num_items + 1), len(questions)), 1)
-        found = [
-            _ask_chunk(scorer, rules, variables, data, items, key, jax.device_put(chunk))
-            for chunk in chunks(questions, seen, avoided, lists, size, task.num_items)
-        ]
+            wanted = -(-len(questions) // (LENGTHS if rules.length else 1))
+            size = max(min(size, (2**31 - 1) // (task.num_items + 1), wanted), 1)
+        found = []
+        for chunk in chunks(questions, seen, avoided, lists, size, task.num_items):
+            own = rules._replace(length=columns_of(chunk, rules.length))
+            chunk = jax.device_put(chunk)
+            found.append(_ask_chunk(scorer, own, variables, data, items, key, chunk))
         by_chunk, recommended, nan_scores = zip(*jax.device_get(found), strict=True)
         values = {
             name: np.concatenate([chunk[name] for chunk in by_chunk])[: len(questions)]

@@ -21,7 +21,7 @@ from jaxrec.typing import Batch, Catalogue
 ROWS_AT_ONCE = 2**16
 """Items encoded at once in `precompute`, so that a large catalogue's activations fit memory."""
 CACHE_BYTES = 2**23
-"""Of a chunk's scores, on a CPU: measured twice as fast as 32 MiB."""
+"""Of a chunk's largest array, on a CPU: measured twice as fast as 32 MiB."""
 USERS_TO_SHARE = 128
 """Scored at once, as far as memory goes: each reading of a large item table serves them all."""
 BLOCK_BYTES = 2**20
@@ -349,8 +349,8 @@ def questions_at_once(scorer: Scorer, variables: PyTree, batch: Batch, memory_bu
 
     What one more question takes is read off the traced program: its largest array, three times, for
     operands, result, and the keys that ranks are counted in. `batch` may hold any number of
-    questions. On a CPU the scores of a chunk should also stay in the cache,
-    unless so few of them do that the item table is read for too few.
+    questions. On a CPU the largest array of a chunk should also stay in the cache; if that is the
+    scores, unless so few of them do that the item table is read for too few.
     """
 
     def sizes(rows: int) -> list[int]:
@@ -360,9 +360,11 @@ def questions_at_once(scorer: Scorer, variables: PyTree, batch: Batch, memory_bu
     scores = 4 * batch.catalogue.counts.shape[0]
     # Arrays that do not grow with the questions, such as an item table, are not multiplied.
     grown = [more - less for less, more in zip(sizes(2), sizes(3), strict=False)]
-    size = memory_budget // (3 * max([scores, *grown]))
+    largest = max([scores, *grown])
+    size = memory_budget // (3 * largest)
     if jax.default_backend() == "cpu":
         size = min(size, max(CACHE_BYTES // scores, USERS_TO_SHARE))
+        size = size if largest == scores else min(size, CACHE_BYTES // largest)
     return 2 ** int(np.log2(max(size, 1)))
 
 

@@ -13,6 +13,7 @@ from jaxrec.data.prepare import DataConfig, Prepared, prepare
 from jaxrec.data.splits import LeaveOneOut, Split
 from jaxrec.errors import InputError
 from jaxrec.evaluate import evaluate, make_evaluator
+from jaxrec.metrics import chunks
 from jaxrec.metrics.protocol import Protocol
 
 USERS, ITEMS = 40, 30
@@ -164,6 +165,48 @@ def test_no_number_depends_on_the_chunks(fields):
     other = evaluate(scorer, table, prepared, "test", protocol, seed=1)
     drawn = protocol.ties == "random" or protocol.candidates != "all"
     assert (other.metrics["ndcg@5"] != whole.metrics["ndcg@5"]) == drawn
+
+
+@dataclass(frozen=True)
+class HistoryScorer(TableScorer):
+    """The variables are what each item adds to the scores, most where it is the last."""
+
+    history_length: int | None = 7
+
+    def scores(self, variables, batch, items=None):
+        age = jnp.arange(batch.history.shape[1], 0, -1)
+        shown = jnp.where(batch.where[..., None], variables[batch.history], 0)
+        scores = (shown / age[None, :, None]).sum(1)
+        return scores if items is None else jnp.take_along_axis(scores, items, 1)
+
+
+def test_no_number_depends_on_how_short_the_histories_of_a_chunk_are(monkeypatch):
+    prepared = prepared_of(*random_parts())
+    protocol, table = Protocol(resamples=0), jnp.asarray(random_table()[: ITEMS + 1])
+    found = []
+    for lengths in (1, 4, 7):
+        monkeypatch.setattr(chunks, "LENGTHS", lengths)
+        found.append(evaluate(HistoryScorer(), table, prepared, "test", protocol).metrics)
+    assert found[1] == found[2] == pytest.approx(found[0], abs=1e-12)
+
+
+def test_a_chunk_shows_the_columns_that_its_longest_history_needs():
+    def columns(known, length):
+        ends = {"start": np.zeros(2, np.int32), "stop": np.array([0, known], np.int32)}
+        fields = dict.fromkeys(f.name for f in dataclasses.fields(chunks.Chunk)) | ends
+        return chunks.columns_of(chunks.Chunk(**fields), length)
+
+    assert [columns(n, 200) for n in (0, 1, 50, 51, 199, 200, 900)] == [
+        50,
+        50,
+        50,
+        100,
+        200,
+        200,
+        200,
+    ]
+    assert [columns(n, 7) for n in (1, 3, 7, 8)] == [2, 4, 7, 7]
+    assert columns(5, 0) == 0
 
 
 def test_constant_and_nan_scorers_under_each_tie_rule():

@@ -23,8 +23,19 @@ SEGMENTS = jnp.array(
 
 def make(dropout=0.0, dtype="float32"):
     module = Transformer(10, 2, 2, 16, dropout, jnp.dtype(dtype))
-    variables = jax.jit(module.init)(jax.random.key(1), X, SEGMENTS)
-    return jax.jit(module.apply), variables
+    variables = jax.jit(module.init)(jax.random.key(1), X, SEGMENTS, every(SEGMENTS))
+
+    @jax.jit
+    def run(variables, x, segment_ids, queries=None):
+        queries = every(segment_ids) if queries is None else queries
+        return module.apply(variables, x, segment_ids, queries)
+
+    return run, variables
+
+
+def every(segment_ids):
+    batch, length = segment_ids.shape
+    return jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32)[None], (batch, length))
 
 
 def plain_attention(q, k, v, where):
@@ -150,16 +161,35 @@ def test_dropout_keeps_the_mean_and_drops_the_fraction(rate):
 
 
 def test_queries_pick_columns():
-    picked = at_queries(X, jnp.array([[6], [0], [3]], jnp.int32))
-    np.testing.assert_array_equal(picked[:, 0], jnp.stack([X[0, 6], X[1, 0], X[2, 3]]))
-    every = jnp.broadcast_to(jnp.arange(7, dtype=jnp.int32)[None], (3, 7))
-    assert at_queries(X, every) is X
+    flat = X.reshape(21, 8)
+    picked = at_queries(flat, jnp.array([[6], [0], [3]], jnp.int32), 7)
+    np.testing.assert_array_equal(picked, jnp.stack([X[0, 6], X[1, 0], X[2, 3]]))
+    assert at_queries(flat, every(SEGMENTS), 7) is flat
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+def test_few_queries_answer_as_all_do_in_value_and_gradient(layers):
+    module = Transformer(10, layers, 2, 16)
+    queries = jnp.array([[6, 2], [2, 5], [0, 1]], jnp.int32)
+    variables = module.init(jax.random.key(1), X, SEGMENTS, queries)
+
+    def few(variables):
+        found = module.apply(variables, X, SEGMENTS, queries)
+        return (found**3).sum(), found
+
+    def all_of_them(variables):
+        found = module.apply(variables, X, SEGMENTS, every(SEGMENTS))
+        found = jnp.take_along_axis(found, queries[:, :, None], axis=1)
+        return (found**3).sum(), found
+
+    runs = (jax.jit(jax.value_and_grad(f, has_aux=True))(variables) for f in (few, all_of_them))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), *runs)
 
 
 def test_the_fused_attention_is_ours_at_events(monkeypatch):
     module, variables = make()
     expected = module(variables, X, SEGMENTS)
-    monkeypatch.setattr(transformer, "_fused", lambda q: "xla")
+    monkeypatch.setattr(transformer, "_fused", lambda q, k: "xla")
     found = make()[0](variables, X, SEGMENTS)
     events = SEGMENTS > 0
     np.testing.assert_allclose(found[events], expected[events], rtol=1e-4, atol=1e-5)
@@ -168,10 +198,10 @@ def test_the_fused_attention_is_ours_at_events(monkeypatch):
 def test_half_precision_and_fused_attention_are_chosen_by_the_device(monkeypatch):
     half = jnp.zeros((2, 200, 1, 64), jnp.bfloat16)
     assert compute_dtype("auto") == jnp.float32
-    assert transformer._fused(half) is None
+    assert transformer._fused(half, half) is None
     monkeypatch.setattr(transformer, "_compute_capability", lambda: 9.0)
     assert compute_dtype("auto") == jnp.bfloat16
     assert compute_dtype("float32") == jnp.float32
-    assert transformer._fused(half) == "cudnn"
-    assert transformer._fused(half[:, 1:]) is None  # cuDNN's gradient wants an even length
-    assert transformer._fused(half.astype(jnp.float32)) is None
+    assert transformer._fused(half, half) == "cudnn"
+    assert transformer._fused(half[:, 1:], half) is None  # cuDNN's gradient wants an even length
+    assert transformer._fused(*[half.astype(jnp.float32)] * 2) is None

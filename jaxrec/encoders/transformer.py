@@ -28,18 +28,26 @@ class Transformer(nn.Module):
         self,
         x: Float[Array, "batch length dim"],
         segment_ids: Int[Array, "batch length"],
+        queries: Int[Array, "batch queries"],
         train: bool = False,
-    ) -> Float[Array, "batch length dim"]:
+    ) -> Float[Array, "batch queries dim"]:
+        """Give the states of the columns `queries`; as many as there are columns means all of them,
+        in order. The last block answers for no others.
+        """
         shape = x.shape
         table = self.param("positions", nn.initializers.normal(0.02), (self.max_length, shape[-1]))
         x = x + jnp.take(table, positions(segment_ids), axis=0, mode="clip")
         # On CPU, gradients of dense layers are twice as fast over one batch axis as over two.
         x = x.astype(self.dtype).reshape(-1, shape[-1])
         x = Dropout(self.dropout)(x, train)
-        where = causal(segment_ids)
-        for _ in range(self.num_layers):
-            x = Block(self.num_heads, self.mlp_dim, self.dropout, self.dtype)(x, where, train)
-        return nn.LayerNorm(dtype=self.dtype)(x).reshape(shape).astype(jnp.float32)
+        where, every = causal(segment_ids), jnp.arange(shape[1], dtype=jnp.int32)[None, :]
+        for number in range(self.num_layers):
+            asked = queries if number == self.num_layers - 1 else every
+            block = Block(self.num_heads, self.mlp_dim, self.dropout, self.dtype)
+            x = block(x, where, asked, train)
+        x = x if self.num_layers else at_queries(x, queries, shape[1])
+        x = nn.LayerNorm(dtype=self.dtype)(x).astype(jnp.float32)
+        return x.reshape(shape[0], -1, shape[-1])
 
 
 class Block(nn.Module):
@@ -55,11 +63,15 @@ class Block(nn.Module):
         self,
         x: Float[Array, "events dim"],
         where: Bool[Array, "batch 1 length length"],
+        queries: Int[Array, "#batch queries"],
         train: bool,
-    ) -> Float[Array, "events dim"]:
-        dim = x.shape[-1]
+    ) -> Float[Array, "asked dim"]:
+        dim, length = x.shape[-1], where.shape[-1]
         qkv = nn.Dense(3 * dim, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
         q, k, v = jnp.split(qkv, 3, axis=-1)
+        x, q = (at_queries(y, queries, length) for y in (x, q))
+        if queries.shape[1] != length:
+            where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
         mixed = self.attend(q, k, v, where)
         x = x + Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
         hidden = nn.Dense(self.mlp_dim, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
@@ -68,19 +80,19 @@ class Block(nn.Module):
 
     def attend(
         self,
-        q: Float[Array, "events dim"],
+        q: Float[Array, "asked dim"],
         k: Float[Array, "events dim"],
         v: Float[Array, "events dim"],
-        where: Bool[Array, "batch 1 length length"],
-    ) -> Float[Array, "events dim"]:
-        batch, _, length, _ = where.shape
-        shape = (batch, length, self.num_heads, q.shape[-1] // self.num_heads)
+        where: Bool[Array, "batch 1 queries length"],
+    ) -> Float[Array, "asked dim"]:
+        asked, dim = q.shape
+        shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
         q, k, v = (x.reshape(shape) for x in (q, k, v))
-        if fused := _fused(q):
+        if fused := _fused(q, k):
             mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
-            return mixed.reshape(batch * length, -1)
+            return mixed.reshape(asked, dim)
         q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
-        return jnp.swapaxes(attention(q, k, v, where), 1, 2).reshape(batch * length, -1)
+        return jnp.swapaxes(attention(q, k, v, where), 1, 2).reshape(asked, dim)
 
 
 class Dropout(nn.Module):
@@ -103,14 +115,15 @@ class Dropout(nn.Module):
 
 @jax.custom_vjp
 def attention(
-    q: Float[Array, "batch heads length dim"],
+    q: Float[Array, "batch heads queries dim"],
     k: Float[Array, "batch heads length dim"],
     v: Float[Array, "batch heads length dim"],
-    where: Bool[Array, "batch 1 length length"],
-) -> Float[Array, "batch heads length dim"]:
+    where: Bool[Array, "batch 1 queries length"],
+) -> Float[Array, "batch heads queries dim"]:
     """Average values by the softmax of the queries' products with the keys; of no key: zero.
 
-    `where` must keep no key after its query: a block of queries meets the keys up to its end only.
+    With as many queries as keys, `where` must keep no key after its query: a block of queries meets
+    the keys up to its end only.
     The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
     normalisation is done on [length, dim] arrays instead of [length, length] ones.
     """
@@ -120,14 +133,14 @@ def attention(
 def _attention_forward(q: Array, k: Array, v: Array, where: Array) -> tuple[Array, tuple]:
     scale = q.shape[-1] ** -0.5
     outs, saved = [], []
-    for start, stop in _blocks(q.shape[2]):
-        seen = where[:, :, start:stop, :stop]
-        scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :stop])
+    for start, stop, end in _blocks(*where.shape[2:]):
+        seen = where[:, :, start:stop, :end]
+        scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :end])
         scores = jnp.where(seen, scores, -1e9)
         weight = jnp.where(seen, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
         total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9)
         weight = weight.astype(q.dtype)
-        outs.append((_dot("bhqk,bhkd->bhqd", weight, v[:, :, :stop]) / total).astype(q.dtype))
+        outs.append((_dot("bhqk,bhkd->bhqd", weight, v[:, :, :end]) / total).astype(q.dtype))
         saved.append((weight, total))
     out = jnp.concatenate(outs, 2)
     return out, (q, k, v, saved, out)
@@ -138,23 +151,30 @@ def _attention_backward(residuals: tuple, upstream: Array) -> tuple:
     scale = q.shape[-1] ** -0.5
     along = _dot("bhqd,bhqd->bhq", upstream, out)[..., None]
     by_q, by_k, by_v = [], jnp.float32(0), jnp.float32(0)
-    for (start, stop), (weight, total) in zip(_blocks(q.shape[2]), saved, strict=True):
+    blocks = _blocks(q.shape[2], k.shape[2])
+    for (start, stop, end), (weight, total) in zip(blocks, saved, strict=True):
         here = upstream[:, :, start:stop] / total
-        by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :stop])
+        by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :end])
         by_score = weight * (by_weight - along[:, :, start:stop] / total)
         by_score = (by_score * scale).astype(q.dtype)
-        by_q.append(_dot("bhqk,bhkd->bhqd", by_score, k[:, :, :stop]))
-        rest = ((0, 0), (0, 0), (0, q.shape[2] - stop), (0, 0))
+        by_q.append(_dot("bhqk,bhkd->bhqd", by_score, k[:, :, :end]))
+        rest = ((0, 0), (0, 0), (0, k.shape[2] - end), (0, 0))
         by_k += jnp.pad(_dot("bhqk,bhqd->bhkd", by_score, q[:, :, start:stop]), rest)
         by_v += jnp.pad(_dot("bhqk,bhqd->bhkd", weight, here.astype(q.dtype)), rest)
     grads = jnp.concatenate(by_q, 2), by_k, by_v
     return *(x.astype(q.dtype) for x in grads), None
 
 
-def _blocks(length: int) -> list[tuple[int, int]]:
-    """Divide queries into at most four blocks: five eighths of the products are left to compute."""
+def _blocks(queries: int, length: int) -> list[tuple[int, int, int]]:
+    """Divide queries into blocks, each with a start, a stop, and an end of the keys that it meets.
+
+    Of a square at most four blocks: five eighths of the products are left to compute.
+    """
+    if queries != length:
+        return [(0, queries, length)]
     size = -(-length // min(-(-length // 50), 4)) if length else 1
-    return [(start, min(start + size, length)) for start in range(0, length, size)]
+    stops = [min(start + size, length) for start in range(0, length, size)]
+    return [(start, stop, stop) for start, stop in zip(range(0, length, size), stops, strict=True)]
 
 
 def _dot(subscripts: str, x: Array, y: Array) -> Array:
@@ -172,9 +192,12 @@ def compute_dtype(name: Literal["auto", "float32", "bfloat16"]) -> jnp.dtype:
     return jnp.dtype(name)
 
 
-def _fused(q: Float[Array, "batch length heads dim"]) -> Literal["cudnn", "xla"] | None:
+def _fused(
+    q: Float[Array, "batch queries heads dim"], k: Float[Array, "batch length heads dim"]
+) -> Literal["cudnn", "xla"] | None:
     """Name XLA's fused attention if it takes such queries under a mask, and gradients of them."""
-    shape_fits = q.shape[1] % 2 == 0 and q.shape[3] % 8 == 0 and q.shape[3] <= 128
+    even = q.shape[1] % 2 == 0 and k.shape[1] % 2 == 0
+    shape_fits = even and q.shape[3] % 8 == 0 and q.shape[3] <= 128
     half = q.dtype in (jnp.bfloat16, jnp.float16)
     return "cudnn" if half and shape_fits and _compute_capability() >= 8 else None
 
@@ -201,9 +224,10 @@ def positions(segment_ids: Int[Array, "batch length"]) -> Int[Array, "batch leng
 
 
 def at_queries(
-    hidden: Float[Array, "batch length dim"], queries: Int[Array, "batch queries"]
-) -> Float[Array, "batch queries dim"]:
+    x: Float[Array, "events dim"], queries: Int[Array, "#batch queries"], length: int
+) -> Float[Array, "asked dim"]:
     """Pick the columns asked for; as many as there are columns means all of them, in order."""
-    if queries.shape[1] == hidden.shape[1]:
-        return hidden
-    return jnp.take_along_axis(hidden, queries[:, :, None], axis=1)
+    if queries.shape[1] == length:
+        return x
+    first = jnp.arange(0, x.shape[0], length, dtype=jnp.int32)[:, None]
+    return jnp.take(x, (first + queries).reshape(-1), axis=0)

@@ -10,6 +10,9 @@ from jaxtyping import Array, Bool, Int
 
 from jaxrec.metrics.questions import Questions, spans
 
+LENGTHS = 4
+"""How many lengths of histories are told apart, so that few shapes compile."""
+
 
 @struct.dataclass
 @no_type_check
@@ -70,6 +73,13 @@ def chunks(
             "avoided": places[1],
         }
         yield Chunk(**fields)
+
+
+def columns_of(chunk: Chunk, length: int) -> int:
+    """Count the columns that the chunk's longest history needs, `length` at most, in steps."""
+    known = min(int((chunk.stop - chunk.start).max()), length)
+    step = -(-length // LENGTHS)
+    return min(-(-max(known, 1) // max(step, 1)) * step, length)
 
 
 def _most_known(questions: Questions | None, bounds: list[tuple[int, int]]) -> int:

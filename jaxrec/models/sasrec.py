@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
-from jaxrec.encoders.transformer import Transformer, at_queries, compute_dtype
+from jaxrec.encoders.transformer import Transformer, compute_dtype
 from jaxrec.errors import InputError
 from jaxrec.similarity import dot
 from jaxrec.typing import Batch, Items, Spec
@@ -76,8 +76,7 @@ class SASRec(nn.Module):
                 f"{self.config.history_length}; make the two equal"
             )
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
-        hidden = self.history(hidden, batch.segment_ids, train)
-        return at_queries(hidden, batch.queries)
+        return self.history(hidden, batch.segment_ids, batch.queries, train)
 
     def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
         return self.item_vector(items.id)
