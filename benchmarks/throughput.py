@@ -135,7 +135,8 @@ def commands(
     """Say how the two sides are started."""
     ours = [sys.executable, "-m", "benchmarks.ours", work.name, str(folder), str(outs["ours"])]
     script = [str(python_of(work.peer)), "-W", "ignore", str(PEERS / f"{work.peer}_peer.py")]
-    told = [work.kind, str(folder / "arrays.npz"), str(outs["peer"]), json.dumps(params)]
+    known = json.dumps(params | {"peer_folder": str(folder / "peer")})
+    told = [work.kind, str(folder / "arrays.npz"), str(outs["peer"]), known]
     return {"ours": (ours, ""), "peer": ([*script, *told], work.peer)}
 
 

@@ -1,7 +1,7 @@
 """One self-contained page on several runs: how well, how surely, and what is recommended."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,7 @@ def _body(records: Sequence[Record], groups: Sequence[Sequence[Record]], say: Sa
             _metrics(group, number),
             _differences(group),
             _curves(group, number),
+            _performance(group, number),
             _exposures(group, number, say),
         ]
     parts.append(_provenance(records))
@@ -237,6 +238,36 @@ def _curves(group: Sequence[Record], number: dict[str, int]) -> str:
         "Losses of different objectives do not compare; what is fitted in closed form has no curve."
         "</figcaption></figure>"
     )
+
+
+def _performance(group: Sequence[Record], number: dict[str, int]) -> str:
+    """Say how well the runs that trained by steps used their machine."""
+    measured = [(x, own) for x in group if (own := x.metrics.get("performance"))]
+    if not measured:
+        return ""
+    rows = [
+        [
+            _mark(record, number),
+            _known(own["matmul_share"], lambda x: f"{x:.0%}"),
+            _known(own["first_step_seconds"], lambda x: f"{x:.1f} s"),
+            _known(own["input_share"], lambda x: f"{x:.1%}"),
+            _known(own["table_bytes"], lambda x: f"{x / 1e6:,.1f} MB"),
+            _known(own["peak_bytes"], lambda x: f"{x / 1e9:,.2f} GB"),
+        ]
+        for record, own in measured
+    ]
+    header = ["run", "of the matmul rate", "to the first step", "waited for input"]
+    caption = (
+        "Share of the machine’s matmul rate that training reached; seconds to its first step, "
+        "compilation included; embedding tables with what the optimizer keeps of them; peak "
+        "memory of the device where it tells, else of the process."
+    )
+    shown = markup.table(caption, [*header, "tables", "memory"], rows)
+    return f"<h3>What it took</h3>{shown}"
+
+
+def _known(value: float | None, write: Callable[[float], str]) -> str:
+    return "–" if value is None else write(value)
 
 
 def _exposures(group: Sequence[Record], number: dict[str, int], say: Say) -> str:

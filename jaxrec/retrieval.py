@@ -347,10 +347,11 @@ def _with_own(batch: Batch, change: Callable[[Array], Any]) -> Batch:
 def questions_at_once(scorer: Scorer, variables: PyTree, batch: Batch, memory_budget: int) -> int:
     """Plan how many questions to score at once: at least one, a power of two.
 
-    What one more question takes is read off the traced program: its largest array, three times, for
-    operands, result, and the keys that ranks are counted in. `batch` may hold any number of
-    questions. On a CPU the largest array of a chunk should also stay in the cache; if that is the
-    scores, unless so few of them do that the item table is read for too few.
+    What one more question takes is read off the traced program: its largest array, five times, for
+    operands, result, the keys that ranks are counted in, and what the best are looked for in.
+    `batch` may hold any number of questions. On a CPU the largest array of a chunk should also stay
+    in the cache; if that is the scores, unless so few of them do that the item table is read for
+    too few.
     """
 
     def sizes(rows: int) -> list[int]:
@@ -361,7 +362,7 @@ def questions_at_once(scorer: Scorer, variables: PyTree, batch: Batch, memory_bu
     # Arrays that do not grow with the questions, such as an item table, are not multiplied.
     grown = [more - less for less, more in zip(sizes(2), sizes(3), strict=False)]
     largest = max([scores, *grown])
-    size = memory_budget // (3 * largest)
+    size = memory_budget // (5 * largest)
     if jax.default_backend() == "cpu":
         size = min(size, max(CACHE_BYTES // scores, USERS_TO_SHARE))
         size = size if largest == scores else min(size, CACHE_BYTES // largest)

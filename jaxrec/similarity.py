@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
 
+from jaxrec.encoders.mlp import flat
 from jaxrec.errors import InputError
 
 
@@ -126,10 +127,10 @@ class MlpSimilarity(nn.Module):
         self.last = nn.Dense(1)
 
     def user(self, vector: Float[Array, "*batch dim"]) -> Float[Array, "*batch hidden"]:
-        return self.user_part(vector)
+        return flat(self.user_part, vector)
 
     def item(self, vector: Float[Array, "*batch dim"]) -> Float[Array, "*batch hidden"]:
-        return self.item_part(vector)
+        return flat(self.item_part, vector)
 
     def __call__(
         self, user: Float[Array, "batch queries hidden"], item: Float[Array, "... n hidden"]
@@ -137,5 +138,5 @@ class MlpSimilarity(nn.Module):
         item = item[None, None] if item.ndim == 2 else item[:, None]
         hidden = self.activation(user[:, :, None] + item)
         for layer in self.others:
-            hidden = self.activation(layer(hidden))
-        return self.last(hidden)[..., 0]
+            hidden = self.activation(flat(layer, hidden))
+        return flat(self.last, hidden)[..., 0]

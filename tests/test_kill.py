@@ -1,4 +1,7 @@
-"""A run that is killed, wherever, and started again ends with the very bits of one that was not."""
+"""A run that is killed, wherever, and started again ends with the very bits of one that was not.
+
+The killed one streams its batches from the host, the other has them on the device.
+"""
 
 import json
 import os

@@ -13,7 +13,6 @@ LAYERS = (
     (
         "data",
         "negatives",
-        "similarity",
         "losses",
         "optimizer",
         "embedding",
@@ -26,6 +25,7 @@ LAYERS = (
     ),
     ("metrics", "space", "performance"),  # metrics asks about events, so it stands above data
     ("encoders", "objectives"),
+    ("similarity",),
     ("models", "baselines"),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),

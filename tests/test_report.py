@@ -131,6 +131,8 @@ def test_names_are_escaped_and_groups_of_other_protocols_are_told_apart(page):
     assert said[0].startswith("These runs do not all compare; they differ in ties")
     assert "ndcg@10" in said[1]
     assert len([line for line in said if "examples/s" in line]) == 2
+    assert text.count("What it took") == 1, "only a model's run is measured by the step"
+    assert re.search(r"\d GB", text)
 
 
 def test_runs_of_one_protocol_and_split_form_one_group(runs):
