@@ -3,6 +3,7 @@
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from benchmarks.pictures import as_svg
 from benchmarks.rows import Bench
@@ -61,5 +62,17 @@ def growth(points: list[dict[str, Any]]) -> Figure:
             if own:  # an empty axis has no logarithms
                 axes.plot(sizes, values, "o-", color=PALETTE[0], markersize=4.5)
                 axes.set(xscale="log", yscale="log")
+                axes.set_xticks(sizes, [_short(size) for size in sizes])
+                axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axes.yaxis.set_major_formatter("{x:g}")
+                axes.minorticks_off()
                 axes.grid()
     return figure
+
+
+def _short(size: int) -> str:
+    """Write a size with its thousands or millions: 300 K, 10 M."""
+    for unit, name in ((1_000_000, " M"), (1_000, " K")):
+        if size >= unit:
+            return f"{size // unit}{name}"
+    return str(size)
