@@ -10,6 +10,7 @@ from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
 from jaxrec.models.deep_rec import DeepRecConfig
+from jaxrec.models.hstu import HSTUConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.negatives import Popularity, Uniform
@@ -42,6 +43,12 @@ class TestMatrixFactorizationBpr(ModelContract):
 class TestMatrixFactorizationPointwise(ModelContract):
     config = MatrixFactorizationConfig(embed_dim=8)
     objective = BinaryCrossEntropy(Popularity(3))
+
+
+class TestHSTU(ModelContract):
+    config = HSTUConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
 
 
 class TestSASRec(ModelContract):

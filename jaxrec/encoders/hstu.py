@@ -1,0 +1,90 @@
+"""Hierarchical sequential transduction units over histories (Zhai et al., ICML 2024)."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxrec.encoders.transformer import Dropout, at_queries, causal
+
+
+class Hstu(nn.Module):
+    """Units over the events of a row; each event sees its own segment up to itself.
+
+    A unit weighs by SiLU, not by a softmax, so that how much of a kind was met is not lost; and its
+    output is gated, which takes the place of an MLP. Who came how long ago is told by a bias of each
+    distance in events and head alone, so that packed segments are as if each had its own row.
+    NOTE: the paper adds a bias of the time between events; batches hold no times.
+    """
+
+    max_length: int
+    num_layers: int
+    num_heads: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "batch length dim"],
+        segment_ids: Int[Array, "batch length"],
+        queries: Int[Array, "batch queries"],
+        train: bool = False,
+    ) -> Float[Array, "batch queries dim"]:
+        """Give the states of the columns `queries`; as many as there are columns means all of them,
+        in order. The last unit answers for no others.
+        """
+        shape = x.shape
+        x = Dropout(self.dropout)(x.reshape(-1, shape[-1]), train)
+        where, every = causal(segment_ids), jnp.arange(shape[1], dtype=jnp.int32)[None, :]
+        for number in range(self.num_layers):
+            asked = queries if number == self.num_layers - 1 else every
+            x = Unit(self.num_heads, self.max_length, self.dropout)(x, where, asked, train)
+        x = x if self.num_layers else at_queries(x, queries, shape[1])
+        return nn.LayerNorm()(x).reshape(shape[0], -1, shape[-1])
+
+
+class Unit(nn.Module):
+    """x + dense(gate · norm(attention(norm(x))))."""
+
+    num_heads: int
+    max_length: int
+    dropout: float
+
+    @nn.compact
+    def __call__(
+        self,
+        x: Float[Array, "events dim"],
+        where: Bool[Array, "batch 1 length length"],
+        queries: Int[Array, "#batch queries"],
+        train: bool,
+    ) -> Float[Array, "asked dim"]:
+        dim, length = x.shape[-1], where.shape[-1]
+        mixed = nn.silu(nn.Dense(4 * dim)(nn.LayerNorm()(x)))
+        gate, q, k, v = jnp.split(mixed, 4, axis=-1)
+        x, gate, q = (at_queries(y, queries, length) for y in (x, gate, q))
+        if queries.shape[1] != length:
+            where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
+        found = nn.LayerNorm()(self.attend(q, k, v, where, queries))
+        return x + nn.Dense(dim)(Dropout(self.dropout)(gate * found, train))
+
+    def attend(
+        self,
+        q: Float[Array, "asked dim"],
+        k: Float[Array, "events dim"],
+        v: Float[Array, "events dim"],
+        where: Bool[Array, "batch 1 queries length"],
+        queries: Int[Array, "#batch queries"],
+    ) -> Float[Array, "asked dim"]:
+        """Sum the values, weighed by SiLU of product and bias, over the longest history's length."""
+        asked, dim = q.shape
+        shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
+        q, k, v = (x.reshape(shape) for x in (q, k, v))
+        bias = self.param(
+            "distance", nn.initializers.normal(0.02), (self.num_heads, self.max_length)
+        )
+        column = jnp.arange(where.shape[-1], dtype=jnp.int32)[None, None, :]
+        distance = jnp.maximum(queries[:, :, None] - column, 0)
+        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k)
+        scores += jnp.moveaxis(jnp.take(bias, distance, axis=1, mode="clip"), 0, 1)
+        weight = jnp.where(where, jax.nn.silu(scores) / self.max_length, 0)
+        return jnp.einsum("bhqk,bkhd->bqhd", weight, v).reshape(asked, dim)

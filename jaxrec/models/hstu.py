@@ -1,0 +1,74 @@
+"""HSTU: gated units that weigh by SiLU read the history; a dot product scores items.
+
+Zhai et al., "Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for
+Generative Recommendations" (ICML 2024); see encoders/hstu.py.
+"""
+
+from dataclasses import dataclass
+
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxrec.embedding import embed
+from jaxrec.encoders.hstu import Hstu
+from jaxrec.errors import InputError
+from jaxrec.similarity import dot
+from jaxrec.typing import Batch, Items, Spec
+
+
+@dataclass(frozen=True)
+class HSTUConfig:
+    """The sizes of an HSTU."""
+
+    embed_dim: int = 64
+    """Width of item vectors and of the units."""
+    num_layers: int = 2
+    """Units."""
+    num_heads: int = 2
+    """Attention heads of each unit; must divide embed_dim."""
+    dropout: float = 0.2
+    """Fraction of the embeddings, and of each unit's update, that is dropped in training."""
+    history_length: int = 100
+    """How many of the last events are read."""
+
+    def build(self, spec: Spec) -> "HSTU":
+        if self.embed_dim % self.num_heads:
+            raise InputError(
+                f"model.num_heads is {self.num_heads}; "
+                f"give a divisor of model.embed_dim, {self.embed_dim}"
+            )
+        return HSTU(self, spec)
+
+
+class HSTU(nn.Module):
+    """History units, dot product with the item table that also embeds the history."""
+
+    config: HSTUConfig
+    spec: Spec
+    inner_product = True
+
+    def setup(self) -> None:
+        c = self.config
+        self.item_vector = embed(self.spec.num_items + 1, c.embed_dim)
+        self.history = Hstu(c.history_length, c.num_layers, c.num_heads, c.dropout)
+
+    def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
+        if batch.history.shape[1] > self.config.history_length:
+            raise InputError(
+                f"the batches show {batch.history.shape[1]} events, but model.history_length is "
+                f"{self.config.history_length}; make the two equal"
+            )
+        hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
+        return self.history(hidden, batch.segment_ids, batch.queries, train)
+
+    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
+        return self.item_vector(items.id)
+
+    def score(
+        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
+    ) -> Float[Array, "batch queries n"]:
+        return dot(user, item)
+
+    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
+        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
+        return self.score(self.encode_user(batch, train), item)[:, -1, 0]
