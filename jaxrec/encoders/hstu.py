@@ -12,8 +12,8 @@ class Hstu(nn.Module):
     """Units over the events of a row; each event sees its own segment up to itself.
 
     A unit weighs by SiLU, not by a softmax, so that how much of a kind was met is not lost; and its
-    output is gated, which takes the place of an MLP. Who came how long ago is told by a bias of each
-    distance in events and head alone, so that packed segments are as if each had its own row.
+    output is gated, which takes the place of an MLP. How long ago an event was is told by a bias of
+    each head and distance in events alone, so that packed segments are as if each had its own row.
     NOTE: the paper adds a bias of the time between events; batches hold no times.
     """
 
@@ -75,7 +75,7 @@ class Unit(nn.Module):
         where: Bool[Array, "batch 1 queries length"],
         queries: Int[Array, "#batch queries"],
     ) -> Float[Array, "asked dim"]:
-        """Sum the values, weighed by SiLU of product and bias, over the longest history's length."""
+        """Sum the values by SiLU of product and bias, divided by the longest history's length."""
         asked, dim = q.shape
         shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
         q, k, v = (x.reshape(shape) for x in (q, k, v))
