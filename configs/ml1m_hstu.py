@@ -26,5 +26,6 @@ def get_config() -> Config:
         batches=PackedSequences(batch_size=64, length=200),
         optimizer=Adam(learning_rate=1e-3),
         protocol=Protocol(metrics=("hit_rate@10", "ndcg@10"), monitor="ndcg@10"),
-        train=TrainConfig(epochs=100, patience=10),
+        # Two epochs: a validation takes a tenth of one.
+        train=TrainConfig(epochs=100, eval_every=102, patience=5),
     )
