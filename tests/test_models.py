@@ -9,9 +9,11 @@ from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
+from jaxrec.models.caser import CaserConfig
 from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.hstu import HSTUConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
+from jaxrec.models.nextitnet import NextItNetConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.negatives import Popularity, Uniform
 from jaxrec.objectives import (
@@ -29,6 +31,7 @@ from tests.contracts import (
     ModelContract,
     checkerboard,
     random_batch,
+    scores_of_model,
     spec_of,
 )
 
@@ -78,6 +81,43 @@ class TestSASRecBinary(ModelContract):
     config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
     objective = BinaryCrossEntropy()
     batches = Sequences(batch_size=16, length=16)
+
+
+CASER = CaserConfig(embed_dim=16, num_horizontal=4, num_vertical=2, dropout=0.1, history_length=5)
+
+
+class TestCaser(ModelContract):
+    config = CASER
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestCaserPacked(ModelContract):
+    config = CASER
+    objective = FullSoftmax(chunk=50)
+    batches = PackedSequences(batch_size=8, length=30)
+
+
+@pytest.mark.slow
+class TestCaserPairs(ModelContract):
+    config = CASER
+    objective = BinaryCrossEntropy(Uniform(3))
+    batches = Pairs(batch_size=64, history_length=5)
+    steps = 150
+
+
+class TestNextItNet(ModelContract):
+    config = NextItNetConfig(embed_dim=16, num_repeats=1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestNextItNetPacked(ModelContract):
+    config = NextItNetConfig(embed_dim=16, num_repeats=1, history_length=30)
+    objective = FullSoftmax(chunk=50)
+    batches = PackedSequences(batch_size=8, length=30)
 
 
 @pytest.mark.slow
@@ -142,6 +182,24 @@ def test_a_future_event_changes_no_earlier_answer():
     assert jnp.abs(after[:, 4:] - before[:, 4:]).max() > 0.01
 
 
+def test_caser_answers_unknown_users_and_those_never_trained_alike():
+    model = CASER.build(Spec(8, 20, 6))
+    batch = random_batch(length=6)
+    variables = model.init(jax.random.key(0), batch, method="predict")
+    nobody = batch.replace(user=jnp.zeros_like(batch.user))
+
+    def answers(batch):
+        return scores_of_model(model, variables, batch)
+
+    np.testing.assert_array_equal(answers(batch), answers(nobody))
+    before = answers(nobody)
+    table = variables["params"]["user_vector"]["embedding"]
+    known = jax.random.normal(jax.random.key(1), table.shape).at[0].set(0)
+    variables["params"]["user_vector"]["embedding"] = known
+    np.testing.assert_array_equal(answers(nobody), before)
+    assert jnp.abs(answers(batch) - before).max() > 0.01
+
+
 def test_ratings_are_learnt_by_squared_error():
     class Ratings(ModelContract):
         config = MatrixFactorizationConfig(embed_dim=4, mean=1.5)
@@ -166,3 +224,20 @@ def test_bad_sizes_are_refused():
     model = SASRecConfig(history_length=4).build(spec)
     with pytest.raises(InputError, match=r"show 6 events, but model.history_length is 4"):
         model.init(jax.random.key(0), random_batch(length=6), method="predict")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (CaserConfig(history_length=0), "history_length is 0; give a whole number from 1 on"),
+        (CaserConfig(num_vertical=-1), "num_vertical is -1; give a whole number from 0 on"),
+        (CaserConfig(num_horizontal=0, num_vertical=0), "are both 0; give one of them filters"),
+        (NextItNetConfig(dilations=(1, 2, 4)), r"dilations is \(1, 2, 4\); give an even number"),
+        (NextItNetConfig(dilations=(0, 2)), r"dilations is \(0, 2\); give .*, each at least 1"),
+        (NextItNetConfig(kernel_size=1), "kernel_size is 1; give a whole number from 2 on"),
+        (NextItNetConfig(num_repeats=0), "num_repeats is 0; give a whole number from 1 on"),
+    ],
+)
+def test_bad_sizes_of_convolutions_are_refused(config, message):
+    with pytest.raises(InputError, match=message):
+        config.build(Spec(3, ITEMS, 6))
