@@ -52,7 +52,7 @@ def plain_filters(params, window):
         answers = [np.einsum("hd,hdn->n", span, kernel) for span in spans]
         answers = np.array(answers) + params[f"horizontal_bias_{height}"]
         features.append(np.maximum(answers, 0).max(0))
-    features.append((params["vertical"][::-1].T @ window).reshape(-1))
+    features.append((window.T @ params["vertical"][::-1]).reshape(-1))
     dense = params["Dense_0"]
     return np.maximum(np.concatenate(features) @ dense["kernel"] + dense["bias"], 0)
 

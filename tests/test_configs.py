@@ -60,7 +60,7 @@ def shrink(config: Config) -> Config:
         )
     model = _with(config.model, **SMALL)
     if getattr(model, "history_length", 0):
-        model = dataclasses.replace(model, history_length=LENGTH)
+        model = dataclasses.replace(model, history_length=min(LENGTH, model.history_length))
     by_user = isinstance(config.batches, Sequences | PackedSequences)
     return dataclasses.replace(
         config,
