@@ -11,8 +11,11 @@ from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
 from jaxrec.models.caser import CaserConfig
 from jaxrec.models.deep_rec import DeepRecConfig
+from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.hstu import HSTUConfig
+from jaxrec.models.lstm import LSTMConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
+from jaxrec.models.narm import NARMConfig
 from jaxrec.models.nextitnet import NextItNetConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.negatives import Popularity, Uniform
@@ -146,6 +149,38 @@ class TestDeepRecFeaturesOnly(ModelContract):
     objective = BinaryCrossEntropy(Uniform(3))
 
 
+class TestGRU4Rec(ModelContract):
+    config = GRU4RecConfig(embed_dim=16, hidden_dim=20, hidden_dropout=0.1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestGRU4RecPacked(ModelContract):
+    config = GRU4RecConfig(embed_dim=16, num_layers=2, history_length=30)
+    objective = SampledSoftmax(Uniform(8))
+    batches = PackedSequences(batch_size=8, length=30)
+
+
+class TestLSTM(ModelContract):
+    config = LSTMConfig(embed_dim=16, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+class TestNARM(ModelContract):
+    config = NARMConfig(embed_dim=16, context_dropout=0.1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestNARMPacked(ModelContract):
+    config = NARMConfig(embed_dim=16, hidden_dim=20, context_dropout=0.1, history_length=30)
+    objective = FullSoftmax(chunk=50)
+    batches = PackedSequences(batch_size=8, length=30)
+
+
 class TestPopularity(BaselineContract):
     config = PopularityConfig()
     personal = False
@@ -171,8 +206,18 @@ def test_an_unknown_user_gets_the_item_biases():
     assert predicted[1] != predicted[0]
 
 
-def test_a_future_event_changes_no_earlier_answer():
-    model = SASRecConfig(embed_dim=16, history_length=6).build(Spec(8, 20, 6))
+@pytest.mark.parametrize(
+    "config",
+    [
+        SASRecConfig(embed_dim=16, history_length=6),
+        GRU4RecConfig(embed_dim=16, history_length=6),
+        LSTMConfig(embed_dim=16, history_length=6),
+        NARMConfig(embed_dim=16, history_length=6),
+    ],
+    ids=lambda config: type(config).__name__,
+)
+def test_a_future_event_changes_no_earlier_answer(config):
+    model = config.build(Spec(8, 20, 6))
     batch = random_batch(length=6)
     variables = model.init(jax.random.key(0), batch, method="predict")
     changed = batch.replace(history=batch.history.at[:, 4:].set(7))

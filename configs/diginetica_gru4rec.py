@@ -1,0 +1,39 @@
+"""GRU4Rec on Diginetica, SR-GNN's sessions: every next item, the full catalogue.
+
+Command:  jaxrec train diginetica_gru4rec
+Time:     not measured here yet; 10 epochs, since the files have no validation part.
+Expected: not measured here yet. The authors' .4995 Recall@20 and .1542 MRR@20 are of other sessions
+          and BPR-max (github.com/hidasib/GRU4Rec).
+Tuned:    no; 100 units, dropout and 10 epochs are in the range of the authors' settings.
+Paper:    Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016;
+          Hidasi and Karatzoglou, "Recurrent Neural Networks with Top-k Gains for Session-based
+          Recommendations", CIKM 2018; here with the full softmax.
+"""
+
+from jaxrec.config import Config
+from jaxrec.data.batches import PackedSequences
+from jaxrec.data.prepare import DataConfig
+from jaxrec.data.splits import Given
+from jaxrec.metrics.protocol import Protocol
+from jaxrec.models.gru4rec import GRU4RecConfig
+from jaxrec.objectives import FullSoftmax
+from jaxrec.optimizer import Adam
+from jaxrec.train_step import TrainConfig
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="diginetica", split=Given()),
+        model=GRU4RecConfig(embed_dim=100, dropout=0.5, hidden_dropout=0.3, history_length=30),
+        objective=FullSoftmax(),
+        batches=PackedSequences(batch_size=64, length=30),
+        optimizer=Adam(learning_rate=1e-3),
+        protocol=Protocol(
+            metrics=("recall@20", "mrr@20"),
+            monitor="mrr@20",
+            seen="keep",
+            averaged_over="events",
+            min_history=1,
+        ),
+        train=TrainConfig(epochs=10, patience=None),
+    )
