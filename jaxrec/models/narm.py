@@ -14,19 +14,28 @@ from jaxtyping import Array, Float
 from jaxrec.embedding import embed
 from jaxrec.encoders.rnn import AdditiveAttention, Recurrent, states_at
 from jaxrec.encoders.transformer import Dropout
-from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.similarity import dot
 from jaxrec.typing import Batch, Items, Spec
 
 
 @dataclass(frozen=True)
-class NARMConfig(GRU4RecConfig):
-    """The sizes of a NARM: those of its GRU, and one more dropout."""
+class NARMConfig:
+    """The sizes of a NARM."""
 
+    embed_dim: int = 64
+    """Width of item vectors."""
+    hidden_dim: int | None = None
+    """Width of the states and of the attention over them; None: embed_dim."""
+    num_layers: int = 1
+    """Recurrent layers."""
     dropout: float = 0.25
     """Fraction of the embeddings that is dropped in training."""
+    hidden_dropout: float = 0.0
+    """Fraction of each layer's states that is dropped in training, on their way up only."""
     context_dropout: float = 0.5
     """Fraction of the last state and the attended one that is dropped in training."""
+    history_length: int = 100
+    """How many of the last events are read."""
 
     def build(self, spec: Spec) -> "NARM":
         return NARM(self, spec)
