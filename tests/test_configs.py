@@ -24,7 +24,7 @@ from jaxrec.train_state import create
 from jaxrec.train_step import TrainConfig, make_train_steps
 
 NAMES = sorted(path.stem for path in (Path(__file__).parents[1] / "configs").glob("*.py"))
-SMALL = {"embed_dim": 32, "num_layers": 1, "num_heads": 1, "dropout": 0.0}
+SMALL = {"embed_dim": 32, "hidden_dim": 32, "num_layers": 1, "num_heads": 1, "dropout": 0.0}
 LENGTH = 16
 
 
