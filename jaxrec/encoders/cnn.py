@@ -6,7 +6,7 @@ Recommendation" (WSDM 2019), section 3.
 
 A filter's products with a row are taken first, each once, in one matrix product; then they are
 shifted and added, where they stay within a segment. Windows gathered for every column would have
-each event multiplied as many times as it lies in a window: 2.6 times the time of value and gradient.
+each event multiplied as often as it lies in a window: 2.6 times the time of value and gradient.
 """
 
 from functools import partial, reduce
