@@ -48,6 +48,14 @@ class Config:
     seed: int = 0
     """Of the split, the initial parameters, the batches and every draw."""
 
+    def __post_init__(self) -> None:
+        shown = getattr(self.batches, "whole", False)
+        if shown and not getattr(self.objective, "hides_items", False):
+            raise InputError(
+                "batches.whole shows the model every item that it must name, and the objective "
+                "hides none; leave batches.whole False, or let the objective be MaskedItems."
+            )
+
 
 @dataclass(frozen=True)
 class Source:

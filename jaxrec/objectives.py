@@ -8,13 +8,15 @@ sows into the collection "losses".
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from jaxrec import losses
+from jaxrec.errors import InputError
+from jaxrec.masking import hide
 from jaxrec.negatives import Negatives, Uniform
 from jaxrec.typing import Batch
 
@@ -85,13 +87,42 @@ class FullSoftmax:
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
-        user, item, auxiliary = _encode(apply, variables, batch, None, key)
-        score = partial(apply, variables, method="score")
-        chunk = self.chunk or losses.chunk_for(batch.catalogue.items.id.size)
-        # Item 0 is none.
-        item, target = jax.tree.map(lambda x: x[1:], item), batch.target - 1
-        total = losses.chunked_softmax(score, user, item, target, batch.weights, chunk=chunk)
-        return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
+        return _full_softmax(apply, variables, batch, key, self.chunk)
+
+
+@dataclass(frozen=True)
+class MaskedItems:
+    """Hidden items of each sequence among all items, by softmax cross-entropy (BERT4Rec, eq. 8).
+
+    For models with `encode_masked`, which answers at hidden events; what is hidden, and how many of
+    it are asked for, is said in masking.py. `whole` sequences have all events.
+    """
+
+    mask_fraction: float = 0.2
+    """Probability that an item is hidden; at least one of each sequence is."""
+    last_fraction: float = 0.1
+    """Share of the sequences whose last item alone is hidden (the authors: one copy in eleven)."""
+    chunk: int | None = None
+    """Queries scored against the whole catalogue at a time; None: as many as suits the device."""
+    hides_items: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not 0 < self.mask_fraction <= 1:
+            raise InputError(
+                f"objective.mask_fraction is {self.mask_fraction}; "
+                "give a number above 0 and of at most 1."
+            )
+        if not 0 <= self.last_fraction <= 1:
+            raise InputError(
+                f"objective.last_fraction is {self.last_fraction}; give a number from 0 to 1."
+            )
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        hide_key, key = jax.random.split(key)
+        batch = hide(batch, self.mask_fraction, self.last_fraction, hide_key)
+        return _full_softmax(apply, variables, batch, key, self.chunk, "encode_masked")
 
 
 @dataclass(frozen=True)
@@ -173,6 +204,23 @@ class InBatchSoftmax:
         return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
+def _full_softmax(
+    apply: Apply,
+    variables: PyTree,
+    batch: Batch,
+    key: Key[Array, ""],
+    chunk: int | None,
+    encode_user: str = "encode_user",
+) -> Result:
+    user, item, auxiliary = _encode(apply, variables, batch, None, key, encode_user)
+    score = partial(apply, variables, method="score")
+    chunk = chunk or losses.chunk_for(batch.catalogue.items.id.size)
+    # Item 0 is none.
+    item, target = jax.tree.map(lambda x: x[1:], item), batch.target - 1
+    total = losses.chunked_softmax(score, user, item, target, batch.weights, chunk=chunk)
+    return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
+
+
 class _Contrast(NamedTuple):
     """Scores of each query's target and negatives; where: False at the target and at non-draws."""
 
@@ -223,6 +271,7 @@ def _encode(
     batch: Batch,
     ids: Int[Array, "..."] | None,
     key: Key[Array, ""],
+    encode_user: str = "encode_user",
 ) -> tuple[PyTree, PyTree, Float[Array, ""] | None]:
     """Encode users and items (None: the catalogue) for training; thirdly, sum what they sowed.
 
@@ -232,7 +281,7 @@ def _encode(
     items = batch.catalogue.items
     chosen = None if ids is None or ids.size >= 2 * items.id.size else ids
     call = partial(apply, variables, mutable=["losses"])
-    user, sown_by_user = call(batch, True, method="encode_user", rngs={"dropout": user_key})
+    user, sown_by_user = call(batch, True, method=encode_user, rngs={"dropout": user_key})
     item, sown_by_item = call(
         items if chosen is None else items.take(chosen),
         True,

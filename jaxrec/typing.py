@@ -86,10 +86,12 @@ class Batch:
     user:          rows of the user table; 0 is an unknown user.
     history:       items in the order of their events, the last event in the last column (padding,
                    item 0, stands in front). Its length may be 0 for models that do not read it.
+                   An event that is there, but whose item is 0, is hidden: see masking.py.
     where:         True at real events of the history.
     segment_ids:   1, 2, … for the packed users of one row, 0 at padding; equal to `where` unpacked.
-    queries:       columns of the history after which an answer is asked: all when a sequence model
-                   trains, the last one at evaluation. Pairs without history have the one query 0.
+    queries:       columns of the history after which (of hidden events: at which) an answer is
+                   asked: all when a sequence model trains, the last one at evaluation. Pairs
+                   without history have the one query 0.
     target:        the item at each query (0: none).
     value:         the target's value (rating, count, label).
     weights:       of each query in the loss; 0 where there is no target.

@@ -162,6 +162,37 @@ def test_packed_rows_hold_the_same_examples():
         assert not batch.user.any()
 
 
+def test_whole_sequences_are_their_own_targets():
+    batches = Sequences(batch_size=3, length=4, whole=True).build(TRAIN, RESIDENT, seed=0)
+    (batch,) = epoch(batches)
+    np.testing.assert_array_equal(batch.target, batch.history)
+    np.testing.assert_array_equal(batch.weights, batch.where)
+    found = {int(user): row for row, user in enumerate(batch.user)}
+    assert batch.history[found[1]].tolist() == [0, 3, 1, 4]
+    assert batch.value[found[1]].tolist() == [0, 1.5, 0.5, 2]
+    assert batch.history[found[3]].tolist() == [5, 3, 1, 2]
+    crops = Sequences(batch_size=3, length=3, random_crop=True, whole=True)
+    crops = crops.build(TRAIN, RESIDENT, seed=0)
+    windows = set()
+    for number in range(30):
+        (batch,) = epoch(crops, number)
+        (row,) = np.flatnonzero(batch.user == 3)
+        windows.add(tuple(batch.history[row].tolist()))
+    assert windows == {tuple(HISTORIES[3][p : p + 3]) for p in range(5)}
+
+
+def test_whole_packed_rows_hold_whole_sequences():
+    batches = PackedSequences(batch_size=2, length=7, whole=True).build(TRAIN, RESIDENT, seed=0)
+    found = []
+    for batch in epoch(batches):
+        np.testing.assert_array_equal(batch.target, batch.history)
+        np.testing.assert_array_equal(batch.weights, batch.where)
+        np.testing.assert_allclose(batch.value, batch.target / 2)
+        for items, segment in zip(batch.history, batch.segment_ids):
+            found += [items[segment == s].tolist() for s in range(1, segment.max(initial=0) + 1)]
+    assert sorted(found) == sorted(HISTORIES[user] for user in (1, 3, 4))
+
+
 def test_sequences_without_two_events_are_refused():
     one = TRAIN.take(np.flatnonzero(np.r_[True, TRAIN.user[1:] != TRAIN.user[:-1]]))
     with pytest.raises(InputError, match="no user has two training events"):

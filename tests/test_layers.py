@@ -13,6 +13,7 @@ LAYERS = (
     (
         "data",
         "negatives",
+        "masking",
         "losses",
         "optimizer",
         "embedding",

@@ -10,6 +10,7 @@ from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
 from jaxrec.models.caser import CaserConfig
+from jaxrec.models.bert4rec import BERT4RecConfig
 from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.hstu import HSTUConfig
@@ -23,6 +24,7 @@ from jaxrec.objectives import (
     BinaryCrossEntropy,
     Bpr,
     FullSoftmax,
+    MaskedItems,
     SampledSoftmax,
     SquaredError,
 )
@@ -121,6 +123,19 @@ class TestNextItNetPacked(ModelContract):
     config = NextItNetConfig(embed_dim=16, num_repeats=1, history_length=30)
     objective = FullSoftmax(chunk=50)
     batches = PackedSequences(batch_size=8, length=30)
+
+
+class TestBERT4Rec(ModelContract):
+    config = BERT4RecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
+    objective = MaskedItems(chunk=50)
+    batches = Sequences(batch_size=16, length=16, whole=True)
+
+
+@pytest.mark.slow
+class TestBERT4RecPacked(ModelContract):
+    config = BERT4RecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=30)
+    objective = MaskedItems(0.4, chunk=50)
+    batches = PackedSequences(batch_size=8, length=30, whole=True)
 
 
 @pytest.mark.slow

@@ -7,22 +7,36 @@ from jaxrec.encoders import transformer
 from jaxrec.encoders.transformer import (
     Dropout,
     Transformer,
+    angles,
     at_queries,
     attention,
+    bidirectional,
     causal,
     compute_dtype,
     positions,
+    sinusoids,
+    turned,
 )
+from jaxrec.errors import InputError
 
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jax.random.normal(KEYS[0], (3, 7, 8))
 SEGMENTS = jnp.array(
     [[0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0]], jnp.int32
 )
+VARIANTS = [
+    {},
+    {"norm": "post"},
+    {"positions": "sinusoidal"},
+    {"positions": "rotary"},
+    {"causal": False},
+    {"causal": False, "norm": "post", "positions": "rotary"},
+]
+every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 
 
-def make(dropout=0.0, dtype="float32"):
-    module = Transformer(10, 2, 2, 16, dropout, jnp.dtype(dtype))
+def make(dropout=0.0, dtype="float32", **variant):
+    module = Transformer(10, 2, 2, 16, dropout, jnp.dtype(dtype), **variant)
     variables = jax.jit(module.init)(jax.random.key(1), X, SEGMENTS, every(SEGMENTS))
 
     @jax.jit
@@ -46,19 +60,20 @@ def plain_attention(q, k, v, where):
     return np.einsum("bhqk,bhkd->bhqd", weight, v)
 
 
+@pytest.mark.parametrize("seen", [causal, bidirectional])
 @pytest.mark.parametrize("length", [7, 203])
-def test_attention_is_the_plain_one(length):
+def test_attention_is_the_plain_one(length, seen):
     q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, length, 4))
-    where = causal(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
-    np.testing.assert_allclose(
-        attention(q, k, v, where), plain_attention(q, k, v, where), rtol=1e-5, atol=1e-6
-    )
+    where = seen(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
+    found = attention(q, k, v, where, seen is causal)
+    np.testing.assert_allclose(found, plain_attention(q, k, v, where), rtol=1e-5, atol=1e-6)
 
 
-def test_the_gradient_of_attention_is_that_of_autodiff():
+@pytest.mark.parametrize("seen", [causal, bidirectional])
+def test_the_gradient_of_attention_is_that_of_autodiff(seen):
     q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 203, 4))
     upstream = jax.random.normal(KEYS[2], q.shape)
-    where = causal(jnp.repeat(SEGMENTS, 29, axis=1))
+    where = seen(jnp.repeat(SEGMENTS, 29, axis=1))
 
     def plain(q, k, v):
         scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 2
@@ -66,7 +81,7 @@ def test_the_gradient_of_attention_is_that_of_autodiff():
         return (jnp.einsum("bhqk,bhkd->bhqd", weight, v) * upstream).sum()
 
     def ours(q, k, v):
-        return (attention(q, k, v, where) * upstream).sum()
+        return (attention(q, k, v, where, seen is causal) * upstream).sum()
 
     found, expected = (jax.grad(f, (0, 1, 2))(q, k, v) for f in (ours, plain))
     jax.tree.map(
@@ -79,16 +94,20 @@ def test_no_key_gives_zero():
     assert jnp.all(attention(q, k, v, jnp.zeros((3, 1, 7, 7), bool)) == 0)
 
 
-def test_the_future_does_not_change_the_past():
-    module, variables = make()
+@every_variant
+def test_the_future_changes_the_past_of_its_segment_if_that_is_meant(variant):
+    module, variables = make(**variant)
     before = module(variables, X, SEGMENTS)
-    after = module(variables, X.at[:, 5:].set(9.0), SEGMENTS)
-    np.testing.assert_allclose(after[:, :5], before[:, :5], rtol=1e-5, atol=1e-6)
+    after = module(variables, X.at[:, 5:].set(jnp.arange(8.0)[None, None]), SEGMENTS)
+    np.testing.assert_allclose(after[1, :3], before[1, :3], rtol=1e-5, atol=1e-6)
+    moved = jnp.abs(after[:2, 3:5] - before[:2, 3:5]).max((1, 2))
+    assert (moved > 0.01).all() if "causal" in variant else (moved < 1e-5).all()
     assert jnp.abs(after[0, 5:] - before[0, 5:]).max() > 0.01
 
 
-def test_padding_does_not_matter():
-    module, variables = make()
+@every_variant
+def test_padding_does_not_matter(variant):
+    module, variables = make(**variant)
     before = module(variables, X, SEGMENTS)
     after = module(variables, X.at[0, :2].set(9.0), SEGMENTS)
     np.testing.assert_allclose(after[0, 2:], before[0, 2:], rtol=1e-5, atol=1e-6)
@@ -96,8 +115,9 @@ def test_padding_does_not_matter():
     np.testing.assert_allclose(shorter[0], before[0, 2:], rtol=1e-4, atol=1e-5)
 
 
-def test_a_row_of_padding_is_finite_in_value_and_gradient():
-    module, variables = make()
+@every_variant
+def test_a_row_of_padding_is_finite_in_value_and_gradient(variant):
+    module, variables = make(**variant)
 
     def total(variables):
         return module(variables, X, SEGMENTS).sum()
@@ -107,16 +127,18 @@ def test_a_row_of_padding_is_finite_in_value_and_gradient():
     assert all(jnp.all(jnp.isfinite(g)) for g in jax.tree.leaves(gradient))
 
 
-def test_packed_segments_answer_as_if_alone():
-    module, variables = make()
+@every_variant
+def test_packed_segments_answer_as_if_alone(variant):
+    module, variables = make(**variant)
     packed = module(variables, X, SEGMENTS)[1]
     for part in (slice(0, 3), slice(3, 7)):
         alone = module(variables, X[1:2, part], jnp.ones_like(SEGMENTS[1:2, part]))
         np.testing.assert_allclose(packed[part], alone[0], rtol=1e-4, atol=1e-5)
 
 
-def test_packing_changes_neither_loss_nor_gradient():
-    module, variables = make()
+@every_variant
+def test_packing_changes_neither_loss_nor_gradient(variant):
+    module, variables = make(**variant)
     one = jnp.stack([jnp.roll(X[1], 4, axis=0), X[1]])  # each segment at the end of a row
     segments = jnp.stack([jnp.roll(SEGMENTS[1], 4) == 1, SEGMENTS[1] == 2]).astype(jnp.int32)
 
@@ -143,6 +165,60 @@ def test_an_event_sees_its_segment_up_to_itself():
     assert not where[2].any()
 
 
+def test_in_both_directions_an_event_sees_all_of_its_segment():
+    where = np.asarray(bidirectional(SEGMENTS))[:, 0]
+    assert not where[0, :2].any()
+    assert where[0, 4].tolist() == [False, False, True, True, True, True, True]
+    assert where[1, 1].tolist() == [True, True, True, False, False, False, False]
+    assert not where[2].any()
+
+
+@pytest.mark.parametrize("dim", [6, 7])
+def test_sinusoids_are_those_of_the_paper(dim):
+    place = np.arange(10)[None, :] * np.ones((2, 1), int)
+    rate = 10_000.0 ** (-np.arange(0, dim, 2) / dim)
+    angle = place[:, :, None] * rate
+    expected = np.concatenate([np.sin(angle), np.cos(angle)], -1)[:, :, :dim]
+    np.testing.assert_allclose(sinusoids(jnp.asarray(place), dim), expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_turn_is_a_product_with_a_complex_number():
+    x = np.asarray(X.reshape(21, 8))
+    angle = angles(positions(SEGMENTS), 4).reshape(21, 2)
+    halves = x.reshape(21, 2, 2, 2)
+    product = (halves[:, :, 0] + 1j * halves[:, :, 1]) * np.exp(1j * np.asarray(angle))[:, None]
+    expected = np.stack([product.real, product.imag], 2).reshape(21, 8)
+    found = turned(jnp.asarray(x), angle, 2)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_turned_products_depend_on_the_distance_alone():
+    place = jnp.arange(7, dtype=jnp.int32)[None]
+    same = jnp.broadcast_to(X[0, :1], (7, 8))
+    other = jnp.broadcast_to(X[1, :1], (7, 8))
+    q, k = (np.asarray(turned(x, angles(place, 8)[0], 1)) for x in (same, other))
+    products = q @ k.T
+    for distance in range(-6, 7):
+        along = np.diagonal(products, distance)
+        np.testing.assert_allclose(along, along[0], rtol=1e-4, atol=1e-4)
+    assert np.abs(products[0] - products[0, 0]).max() > 0.1
+
+
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary"])
+def test_order_is_told_to_a_bidirectional_transformer(positions):
+    module, variables = make(causal=False, positions=positions)
+    variables = jax.tree.map(lambda x: 3 * x, variables)
+    before = module(variables, X, SEGMENTS)[0, 6]
+    after = module(variables, X[:, jnp.array([0, 1, 4, 3, 2, 5, 6])], SEGMENTS)[0, 6]
+    assert jnp.abs(after - before).max() > 1e-3
+
+
+def test_rotary_positions_refuse_heads_of_odd_width():
+    module = Transformer(10, 1, 8, 16, positions="rotary")
+    with pytest.raises(InputError, match=r"embed_dim is 8, .* give a multiple of 2 \* .*, 16"):
+        module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS))
+
+
 def test_half_precision_is_close_and_answers_in_float32():
     module, variables = make()
     half, _ = make(dtype="bfloat16")
@@ -167,9 +243,11 @@ def test_queries_pick_columns():
     assert at_queries(flat, every(SEGMENTS), 7) is flat
 
 
-@pytest.mark.parametrize("layers", [0, 1, 2])
-def test_few_queries_answer_as_all_do_in_value_and_gradient(layers):
-    module = Transformer(10, layers, 2, 16)
+@pytest.mark.parametrize(
+    ("layers", "variant"), [(0, {}), (1, {}), *((2, variant) for variant in VARIANTS)], ids=str
+)
+def test_few_queries_answer_as_all_do_in_value_and_gradient(layers, variant):
+    module = Transformer(10, layers, 2, 16, **variant)
     queries = jnp.array([[6, 2], [2, 5], [0, 1]], jnp.int32)
     variables = module.init(jax.random.key(1), X, SEGMENTS, queries)
 

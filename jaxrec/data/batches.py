@@ -125,6 +125,8 @@ class Sequences:
     """Events that the window shows; the event after each is its target."""
     random_crop: bool = False
     """Draw the window of a longer history anew each epoch, instead of always taking its end."""
+    whole: bool = False
+    """Show the last event as well, each event being its own target: for objectives that hide it."""
 
     def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
         """Find the users with at least two events; `resident` must hold the same events."""
@@ -132,7 +134,7 @@ class Sequences:
         users, value = jax.device_put((users.astype(np.int32), train.value))
         key, crop_key = jax.random.split(jax.random.key(seed))
         data = _SequenceData(resident, key, crop_key, users, value)
-        size = len(users)
+        size, ahead = len(users), 0 if self.whole else 1
         steps = steps_per_epoch(size, self.batch_size)
 
         def batch_at(data: _SequenceData, step: Int[Array, ""]) -> Batch:
@@ -141,19 +143,20 @@ class Sequences:
             user = jnp.where(weights > 0, data.users[example], 0)
             start, stop = known.indptr[user], known.indptr[user + 1]
             if self.random_crop:
-                spare = jnp.maximum(stop - start - (self.length + 1), 0)
+                spare = jnp.maximum(stop - start - (self.length + ahead), 0)
                 key = jax.random.fold_in(data.crop_key, step)
                 stop = stop - jax.random.randint(key, spare.shape, 0, spare + 1)
-            items, where = _before(known, user, stop, self.length + 1)
+            items, where = _before(known, user, stop, self.length + ahead)
+            where = where[:, : self.length]
             last = jnp.maximum(stop[:, None] - jnp.arange(self.length)[::-1][None, :] - 1, 0)
             return _batch(
                 data.resident,
                 user,
-                (items[:, :-1], where[:, :-1]),
+                (items[:, : self.length], where),
                 queries=_every(self.batch_size, self.length),
-                target=jnp.where(where[:, :-1], items[:, 1:], 0),
-                value=jnp.where(where[:, :-1], data.value[last], 0),
-                weights=where[:, :-1].astype(jnp.float32),
+                target=jnp.where(where, items[:, ahead:], 0),
+                value=jnp.where(where, data.value[last], 0),
+                weights=where.astype(jnp.float32),
             )
 
         return Batches(data, steps, size, batch_at)
@@ -181,13 +184,17 @@ class PackedSequences:
     """Rows a step; the last batch of an epoch is filled up with rows of weight 0."""
     length: int = 100
     """Columns of a row, and the most events that are shown of one user."""
+    whole: bool = False
+    """Show the last event as well, each event being its own target: for objectives that hide it."""
 
     def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
         """Pack the ends of the histories with at least two events into rows."""
         starts = np.asarray(resident.histories.indptr).astype(np.int64)
         users = _with_targets(starts)
-        shown = np.minimum(np.diff(starts)[users] - 1, self.length)
-        place, segment = packed_places(starts[users + 1] - 1 - shown, shown, self.length)
+        ahead = 0 if self.whole else 1
+        shown = np.minimum(np.diff(starts)[users] - ahead, self.length)
+        first = starts[users + 1] - ahead - shown
+        place, segment = packed_places(first, shown, self.length)
         place, segment, value = jax.device_put((place, segment, train.value))
         data = _PackedData(resident, jax.random.key(seed), place, segment, value)
         size = len(place)
@@ -201,8 +208,8 @@ class PackedSequences:
                 jnp.zeros(self.batch_size, jnp.int32),
                 (jnp.where(where, items[place], 0), where),
                 queries=_every(self.batch_size, self.length),
-                target=jnp.where(where, items[place + 1], 0),
-                value=jnp.where(where, data.value[place + 1], 0),
+                target=jnp.where(where, items[place + ahead], 0),
+                value=jnp.where(where, data.value[place + ahead], 0),
                 weights=where.astype(jnp.float32),
             )
             return dataclasses.replace(batch, segment_ids=jnp.where(where, data.segment[row], 0))

@@ -1,5 +1,6 @@
-"""A causal Transformer over histories (Vaswani et al. 2017; pre-norm, Xiong et al. 2020)."""
+"""A Transformer over histories (Vaswani et al. 2017): causal or not, pre-norm or post-norm."""
 
+from functools import partial
 from typing import Literal
 
 import jax
@@ -7,13 +8,24 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrec.errors import InputError
+
+Positions = Literal["learned", "sinusoidal", "rotary"]
+Norm = Literal["pre", "post"]
+
 
 class Transformer(nn.Module):
-    """Blocks of attention and MLP over the events of a row; each sees itself and what came before.
+    """Blocks of attention and MLP over the events of a row.
 
-    Events of different segments, and padding (segment 0), do not see each other. Positions are
-    learned, and counted back from the last event of a segment, so that recency has one meaning
-    whatever the length of the history.
+    Each event sees itself and what came before (`causal`), or all of its segment. Events of
+    different segments, and padding (segment 0), do not see each other.
+
+    norm:      "pre" normalises what a block reads, and the last states (Xiong et al. 2020); "post"
+               normalises the embeddings and each sum, as BERT does.
+    positions: counted back from the last event of a segment, so that recency has one meaning
+               whatever the length of the history. "learned" adds a table of max_length rows,
+               "sinusoidal" fixed waves, and "rotary" turns queries and keys (Su et al. 2021), so
+               that attention knows the distance of two events and nothing else.
     """
 
     max_length: int
@@ -22,6 +34,9 @@ class Transformer(nn.Module):
     mlp_dim: int
     dropout: float = 0.0
     dtype: jnp.dtype = jnp.dtype("float32")
+    causal: bool = True
+    norm: Norm = "pre"
+    positions: Positions = "learned"
 
     @nn.compact
     def __call__(
@@ -35,28 +50,51 @@ class Transformer(nn.Module):
         in order. The last block answers for no others.
         """
         shape = x.shape
-        table = self.param("positions", nn.initializers.normal(0.02), (self.max_length, shape[-1]))
-        x = x + jnp.take(table, positions(segment_ids), axis=0, mode="clip")
+        place, angle = positions(segment_ids), None
+        if self.positions == "learned":
+            size = self.max_length, shape[-1]
+            table = self.param("positions", nn.initializers.normal(0.02), size)
+            x = x + jnp.take(table, place, axis=0, mode="clip")
+        elif self.positions == "sinusoidal":
+            x = x + sinusoids(place, shape[-1])
+        else:
+            angle = self.angle_of(place, shape[-1])
         # On CPU, gradients of dense layers are twice as fast over one batch axis as over two.
         x = x.astype(self.dtype).reshape(-1, shape[-1])
+        x = nn.LayerNorm(dtype=self.dtype)(x) if self.norm == "post" else x
         x = Dropout(self.dropout)(x, train)
-        where, every = causal(segment_ids), jnp.arange(shape[1], dtype=jnp.int32)[None, :]
+        where = causal(segment_ids) if self.causal else bidirectional(segment_ids)
+        every = jnp.arange(shape[1], dtype=jnp.int32)[None, :]
         for number in range(self.num_layers):
             asked = queries if number == self.num_layers - 1 else every
-            block = Block(self.num_heads, self.mlp_dim, self.dropout, self.dtype)
-            x = block(x, where, asked, train)
+            block = Block(
+                self.num_heads, self.mlp_dim, self.dropout, self.dtype, self.causal, self.norm
+            )
+            x = block(x, where, asked, train, angle)
         x = x if self.num_layers else at_queries(x, queries, shape[1])
-        x = nn.LayerNorm(dtype=self.dtype)(x).astype(jnp.float32)
-        return x.reshape(shape[0], -1, shape[-1])
+        x = nn.LayerNorm(dtype=self.dtype)(x) if self.norm == "pre" else x
+        return x.astype(jnp.float32).reshape(shape[0], -1, shape[-1])
+
+    def angle_of(self, place: Int[Array, "batch length"], dim: int) -> Float[Array, "events half"]:
+        """Give the angles by which the halves of each head turn at each event."""
+        if dim % (2 * self.num_heads):
+            raise InputError(
+                f"model.embed_dim is {dim}, and rotary positions turn pairs of dimensions; give a "
+                f"multiple of 2 * model.num_heads, {2 * self.num_heads}"
+            )
+        angle = angles(place, dim // self.num_heads)
+        return angle.reshape(-1, angle.shape[-1])
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """Pre-norm: x + attention(norm(x)), then x + mlp(norm(x)); post-norm: norm(x + …) of both."""
 
     num_heads: int
     mlp_dim: int
     dropout: float
     dtype: jnp.dtype
+    causal: bool
+    norm: Norm
 
     @nn.compact
     def __call__(
@@ -65,18 +103,25 @@ class Block(nn.Module):
         where: Bool[Array, "batch 1 length length"],
         queries: Int[Array, "#batch queries"],
         train: bool,
+        angle: Float[Array, "events half"] | None,
     ) -> Float[Array, "asked dim"]:
+        def normed(x: Float[Array, "n dim"], place: Norm) -> Float[Array, "n dim"]:
+            return nn.LayerNorm(dtype=self.dtype)(x) if self.norm == place else x
+
         dim, length = x.shape[-1], where.shape[-1]
-        qkv = nn.Dense(3 * dim, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
+        qkv = nn.Dense(3 * dim, dtype=self.dtype)(normed(x, "pre"))
         q, k, v = jnp.split(qkv, 3, axis=-1)
+        if angle is not None:
+            q, k = (turned(y, angle, self.num_heads) for y in (q, k))
         x, q = (at_queries(y, queries, length) for y in (x, q))
         if queries.shape[1] != length:
             where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
         mixed = self.attend(q, k, v, where)
         x = x + Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
-        hidden = nn.Dense(self.mlp_dim, dtype=self.dtype)(nn.LayerNorm(dtype=self.dtype)(x))
+        x = normed(x, "post")
+        hidden = nn.Dense(self.mlp_dim, dtype=self.dtype)(normed(x, "pre"))
         out = nn.Dense(dim, dtype=self.dtype)(nn.gelu(hidden))
-        return x + Dropout(self.dropout)(out, train)
+        return normed(x + Dropout(self.dropout)(out, train), "post")
 
     def attend(
         self,
@@ -92,7 +137,7 @@ class Block(nn.Module):
             mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
             return mixed.reshape(asked, dim)
         q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
-        return jnp.swapaxes(attention(q, k, v, where), 1, 2).reshape(asked, dim)
+        return jnp.swapaxes(attention(q, k, v, where, self.causal), 1, 2).reshape(asked, dim)
 
 
 class Dropout(nn.Module):
@@ -113,27 +158,30 @@ class Dropout(nn.Module):
         return jnp.where(bits >= dropped, x * (256 / (256 - dropped)), 0)
 
 
-@jax.custom_vjp
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
 def attention(
     q: Float[Array, "batch heads queries dim"],
     k: Float[Array, "batch heads length dim"],
     v: Float[Array, "batch heads length dim"],
     where: Bool[Array, "batch 1 queries length"],
+    past_only: bool = True,
 ) -> Float[Array, "batch heads queries dim"]:
     """Average values by the softmax of the queries' products with the keys; of no key: zero.
 
-    With as many queries as keys, `where` must keep no key after its query: a block of queries meets
-    the keys up to its end only.
+    past_only: that, with as many queries as keys, `where` keeps no key after its query: a block of
+    queries then meets the keys up to its end only.
     The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
     normalisation is done on [length, dim] arrays instead of [length, length] ones.
     """
-    return _attention_forward(q, k, v, where)[0]
+    return _attention_forward(q, k, v, where, past_only)[0]
 
 
-def _attention_forward(q: Array, k: Array, v: Array, where: Array) -> tuple[Array, tuple]:
+def _attention_forward(
+    q: Array, k: Array, v: Array, where: Array, past_only: bool
+) -> tuple[Array, tuple]:
     scale = q.shape[-1] ** -0.5
     outs, saved = [], []
-    for start, stop, end in _blocks(*where.shape[2:]):
+    for start, stop, end in _blocks(*where.shape[2:], past_only):
         seen = where[:, :, start:stop, :end]
         scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :end])
         scores = jnp.where(seen, scores, -1e9)
@@ -146,12 +194,12 @@ def _attention_forward(q: Array, k: Array, v: Array, where: Array) -> tuple[Arra
     return out, (q, k, v, saved, out)
 
 
-def _attention_backward(residuals: tuple, upstream: Array) -> tuple:
+def _attention_backward(past_only: bool, residuals: tuple, upstream: Array) -> tuple:
     q, k, v, saved, out = residuals
     scale = q.shape[-1] ** -0.5
     along = _dot("bhqd,bhqd->bhq", upstream, out)[..., None]
     by_q, by_k, by_v = [], jnp.float32(0), jnp.float32(0)
-    blocks = _blocks(q.shape[2], k.shape[2])
+    blocks = _blocks(q.shape[2], k.shape[2], past_only)
     for (start, stop, end), (weight, total) in zip(blocks, saved, strict=True):
         here = upstream[:, :, start:stop] / total
         by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :end])
@@ -165,12 +213,13 @@ def _attention_backward(residuals: tuple, upstream: Array) -> tuple:
     return *(x.astype(q.dtype) for x in grads), None
 
 
-def _blocks(queries: int, length: int) -> list[tuple[int, int, int]]:
+def _blocks(queries: int, length: int, past_only: bool) -> list[tuple[int, int, int]]:
     """Divide queries into blocks, each with a start, a stop, and an end of the keys that it meets.
 
-    Of a square at most four blocks: five eighths of the products are left to compute.
+    Of a square whose queries meet the past only, at most four blocks: five eighths of the products
+    are left to compute.
     """
-    if queries != length:
+    if queries != length or not past_only:
         return [(0, queries, length)]
     size = -(-length // min(-(-length // 50), 4)) if length else 1
     stops = [min(start + size, length) for start in range(0, length, size)]
@@ -215,12 +264,40 @@ def causal(segment_ids: Int[Array, "batch length"]) -> Bool[Array, "batch 1 leng
     return (same & past & (segment_ids > 0)[:, :, None])[:, None]
 
 
+def bidirectional(segment_ids: Int[Array, "batch length"]) -> Bool[Array, "batch 1 length length"]:
+    """Say which columns an event may look at: all of its own segment."""
+    same = segment_ids[:, :, None] == segment_ids[:, None, :]
+    return (same & (segment_ids > 0)[:, :, None])[:, None]
+
+
 def positions(segment_ids: Int[Array, "batch length"]) -> Int[Array, "batch length"]:
     """Count the columns from each event to the last one of its segment: 0 for the last itself."""
     column = jnp.arange(segment_ids.shape[1], dtype=jnp.int32)[None, :]
     following = jnp.pad(segment_ids[:, 1:], ((0, 0), (0, 1)), constant_values=-1)
     ends = jnp.where(segment_ids != following, column, segment_ids.shape[1])
     return jax.lax.cummin(ends, axis=1, reverse=True) - column
+
+
+def angles(place: Int[Array, "batch length"], dim: int) -> Float[Array, "batch length half"]:
+    """Multiply positions by dim / 2 frequencies, from 1 down to nearly 1 / 10,000."""
+    rate = 10_000.0 ** (-jnp.arange(0, dim, 2, dtype=jnp.float32) / dim)
+    return place[:, :, None] * rate[None, None]
+
+
+def sinusoids(place: Int[Array, "batch length"], dim: int) -> Float[Array, "batch length dim"]:
+    """Take the sines, then the cosines, of the angles (Vaswani et al. 2017, section 3.5)."""
+    angle = angles(place, dim)
+    return jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)[..., :dim]
+
+
+def turned(
+    x: Float[Array, "events dim"], angle: Float[Array, "events half"], num_heads: int
+) -> Float[Array, "events dim"]:
+    """Turn each pair of a head's two halves by its angle (Su et al., "RoFormer", 2021, eq. 34)."""
+    first, second = jnp.moveaxis(x.reshape(x.shape[0], num_heads, 2, -1), 2, 0)
+    cos, sin = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
+    pairs = [first * cos - second * sin, first * sin + second * cos]
+    return jnp.stack(pairs, 2).reshape(x.shape).astype(x.dtype)
 
 
 def at_queries(

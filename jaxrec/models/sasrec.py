@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
-from jaxrec.encoders.transformer import Transformer, compute_dtype
+from jaxrec.encoders.transformer import Norm, Positions, Transformer, compute_dtype
 from jaxrec.errors import InputError
 from jaxrec.similarity import dot
 from jaxrec.typing import Batch, Items, Spec
@@ -35,6 +35,10 @@ class SASRecConfig:
     """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
     history_length: int = 100
     """How many of the last events are read."""
+    norm: Norm = "pre"
+    """What is normalised: what a block reads ("pre"), or each sum of it ("post", as in BERT)."""
+    positions: Positions = "learned"
+    """How an event's place, counted back from the last one, is told."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """What the Transformer computes in; auto: bfloat16 on TPUs and GPUs since Ampere, else float32.
 
@@ -67,6 +71,8 @@ class SASRec(nn.Module):
             mlp_dim=c.mlp_ratio * c.embed_dim,
             dropout=c.dropout,
             dtype=compute_dtype(c.dtype),
+            norm=c.norm,
+            positions=c.positions,
         )
 
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
