@@ -181,7 +181,7 @@ def _attention_forward(
 ) -> tuple[Array, tuple]:
     scale = q.shape[-1] ** -0.5
     outs, saved = [], []
-    for start, stop, end in _blocks(*where.shape[2:], past_only):
+    for start, stop, end in _blocks(where.shape[2], where.shape[3], past_only):
         seen = where[:, :, start:stop, :end]
         scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :end])
         scores = jnp.where(seen, scores, -1e9)
