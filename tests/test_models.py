@@ -9,8 +9,8 @@ from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
-from jaxrec.models.caser import CaserConfig
 from jaxrec.models.bert4rec import BERT4RecConfig
+from jaxrec.models.caser import CaserConfig
 from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.hstu import HSTUConfig
