@@ -10,10 +10,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Bool, Float, Int, PyTree
 
 Reduce = Callable[..., Array]
+Columns = tuple[Array | None, Array | None]
+"""What is added to each column where it is not the target, and its part of a smoothed label."""
 
 
 def squared_error(
@@ -36,9 +37,15 @@ def binary_cross_entropy(
     where: Bool[Array, "*batch n"] | None = None,
     weights: Float[Array, "*batch n"] | None = None,
     reduce_fn: Reduce | None = jnp.mean,
+    beta: float = 1.0,
 ) -> Float[Array, "..."]:
-    """Take the negative log-likelihood of labels in [0, 1], given scores that are log-odds."""
-    loss = optax.sigmoid_binary_cross_entropy(scores.astype(jnp.float32), labels)
+    """Take the negative log-likelihood of labels in [0, 1], given scores that are log-odds.
+
+    beta: label 1 has this power of its probability (gBCE, Petrov & Macdonald, RecSys 2023). The
+    power itself, which 32 bits may not hold, is never taken: -log p^β is -β log p.
+    """
+    scores = scores.astype(jnp.float32)
+    loss = beta * labels * jax.nn.softplus(-scores) + (1 - labels) * jax.nn.softplus(scores)
     return _reduce(_weighted(loss, weights), where, reduce_fn)
 
 
@@ -71,10 +78,17 @@ def softmax_cross_entropy(
     where: Bool[Array, "*batch n"] | None = None,
     weights: Float[Array, "*batch n"] | None = None,
     reduce_fn: Reduce | None = jnp.mean,
+    smoothing: float = 0.0,
 ) -> Float[Array, "..."]:
-    """Take -Σ_i y_i log softmax(s)_i of each list; a list that is masked whole does not count."""
+    """Take -Σ_i y_i log softmax(s)_i of each list; a list that is masked whole does not count.
+
+    smoothing: the share of y that all elements get alike (Szegedy et al., CVPR 2016, section 7).
+    """
     scores = scores.astype(jnp.float32)
     kept = jnp.ones(scores.shape, bool) if where is None else where
+    if smoothing:
+        alike = kept / jnp.maximum(kept.sum(-1, keepdims=True), 1)
+        labels = (1 - smoothing) * labels + smoothing * alike
     # A finite floor: -inf would turn the gradient of an empty list into NaN.
     masked = jnp.where(kept, scores, jnp.finfo(jnp.float32).min)
     log_prob = masked - jax.nn.logsumexp(masked, axis=-1, keepdims=True)
@@ -100,14 +114,23 @@ def chunked_softmax(
     *,
     chunk: int,
     extra: Float[Array, "n"] | None = None,
+    where: Bool[Array, "n"] | None = None,
+    smoothing: float = 0.0,
 ) -> Float[Array, ""]:
     """Sum weights · -log softmax(score(user, item))[target] over all queries; target is a column.
 
     At most about `chunk` queries are scored at a time, and their gradient is taken at once, while
     the scores are in the cache: nothing of the size queries × n is ever stored or computed twice.
     extra: added to the scores of each column wherever it is not the target. It and `weights` are
-    constants to the gradient.
+    constants to the gradient. where: columns that count. smoothing: see softmax_cross_entropy.
     """
+    alike: Array | None = None
+    if smoothing:
+        n = jax.tree.leaves(item)[0].shape[0]
+        kept = jnp.ones(n, bool) if where is None else where
+        alike = smoothing * kept / jnp.maximum(kept.sum(), 1)
+    if where is not None:
+        extra = jnp.where(where, 0 if extra is None else extra, jnp.finfo(jnp.float32).min / 2)
     size = target.size
     parts = -(-size // chunk)
     each = -(-size // parts)
@@ -122,31 +145,31 @@ def chunked_softmax(
     example = jax.tree.map(lambda x: x[:, :1], user)
     # What score closes over (parameters) must be an argument to have a gradient.
     score, captured = jax.closure_convert(score, example, item)
-    return _softmax_sum(score, (user, item, captured), target, weights, extra)
+    return _softmax_sum(score, (user, item, captured), target, weights, (extra, alike))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _softmax_sum(
-    score: Callable, inputs: PyTree, target: Array, weights: Array, extra: Array | None
+    score: Callable, inputs: PyTree, target: Array, weights: Array, columns: Columns
 ) -> Array:
     user, item, captured = inputs
 
     def add(total: Array, part: Array) -> tuple[Array, None]:
         mine, asked, weight = _part((user, target, weights), part)
-        return total + _softmax_part(score, (mine, item, captured), asked, weight, extra), None
+        return total + _softmax_part(score, (mine, item, captured), asked, weight, columns), None
 
     return jax.lax.scan(add, jnp.float32(0), jnp.arange(target.shape[1]))[0]
 
 
 def _softmax_sum_forward(
-    score: Callable, inputs: PyTree, target: Array, weights: Array, extra: Array | None
+    score: Callable, inputs: PyTree, target: Array, weights: Array, columns: Columns
 ) -> tuple[Array, PyTree]:
     user, *shared = inputs
 
     def add(sums: tuple[Array, PyTree], part: Array) -> tuple[tuple[Array, PyTree], PyTree]:
         mine, asked, weight = _part((user, target, weights), part)
         total, (by_user, *by_shared) = jax.value_and_grad(_softmax_part, 1)(
-            score, (mine, *shared), asked, weight, extra
+            score, (mine, *shared), asked, weight, columns
         )
         return jax.tree.map(jnp.add, sums, (total, by_shared)), by_user
 
@@ -168,35 +191,42 @@ def _part(arrays: PyTree, part: Int[Array, ""]) -> PyTree:
 
 
 def _softmax_part(
-    score: Callable, inputs: PyTree, target: Array, weights: Array, extra: Array | None
+    score: Callable, inputs: PyTree, target: Array, weights: Array, columns: Columns
 ) -> Array:
     user, item, captured = inputs
     scores = score(user, item, *captured).astype(jnp.float32)
-    return _cross_entropy(scores, target, weights, extra)
+    return _cross_entropy(scores, target, weights, columns)
 
 
 @jax.custom_vjp
-def _cross_entropy(scores: Array, target: Array, weights: Array, extra: Array | None) -> Array:
-    return _cross_entropy_forward(scores, target, weights, extra)[0]
+def _cross_entropy(scores: Array, target: Array, weights: Array, columns: Columns) -> Array:
+    return _cross_entropy_forward(scores, target, weights, columns)[0]
 
 
 def _cross_entropy_forward(
-    scores: Array, target: Array, weights: Array, extra: Array | None
+    scores: Array, target: Array, weights: Array, columns: Columns
 ) -> tuple[Array, tuple]:
+    extra, alike = columns
     if extra is not None:
         scores += jnp.where(_is(target, scores), 0, extra[None, None])
     highest = scores.max(-1, keepdims=True)
     odds = jnp.exp(scores - highest)
     total = odds.sum(-1, keepdims=True)
     own = jnp.take_along_axis(scores, target[..., None], -1, mode="clip")
+    if alike is not None:
+        own = (1 - alike.sum()) * own + (scores * alike[None, None]).sum(-1, keepdims=True)
     nll = (highest + jnp.log(total) - own)[..., 0]
-    return jnp.where(weights > 0, weights * nll, 0).sum(), (odds, total, target, weights)
+    return jnp.where(weights > 0, weights * nll, 0).sum(), (odds, total, target, weights, alike)
 
 
 def _cross_entropy_backward(saved: tuple, upstream: Array) -> tuple:
-    odds, total, target, weights = saved
+    odds, total, target, weights, alike = saved
     weights = weights[..., None] * upstream
-    return odds * (weights / total) - jnp.where(_is(target, odds), weights, 0), None, None, None
+    if alike is None:
+        label = jnp.where(_is(target, odds), weights, 0)
+    else:
+        label = weights * (jnp.where(_is(target, odds), 1 - alike.sum(), 0) + alike[None, None])
+    return odds * (weights / total) - label, None, None, None
 
 
 _cross_entropy.defvjp(_cross_entropy_forward, _cross_entropy_backward)

@@ -40,6 +40,26 @@ def test_binary_cross_entropy_is_that_of_optax():
     np.testing.assert_allclose(kept, optax.sigmoid_binary_cross_entropy(SCORES, LABELS), rtol=1e-6)
 
 
+def test_the_power_of_a_probability_is_that_of_numpy():
+    scores = np.array([-3.0, -0.5, 0.7, 2.0])
+    p = 1 / (1 + np.exp(-scores))
+    positive = losses.binary_cross_entropy(jnp.asarray(scores), jnp.ones(4), beta=0.3)
+    assert positive == pytest.approx(np.mean(-np.log(p**0.3)), rel=1e-5)
+    negative = losses.binary_cross_entropy(jnp.asarray(scores), jnp.zeros(4), beta=0.3)
+    assert negative == pytest.approx(np.mean(-np.log(1 - p)), rel=1e-5)
+
+
+def test_a_smoothed_label_is_shared_by_what_is_kept():
+    scores, where = np.array([2.0, -1.0, 0.5, 9.0]), np.array([True, True, True, False])
+    prob = np.exp(scores[:3]) / np.exp(scores[:3]).sum()
+    labels = jnp.array([1.0, 0.0, 0.0, 0.0])
+    run = jax.value_and_grad(partial(losses.softmax_cross_entropy, smoothing=0.3))
+    value, gradient = run(jnp.asarray(scores), labels, where=jnp.asarray(where))
+    smoothed = np.array([0.8, 0.1, 0.1])
+    assert value == pytest.approx(-(smoothed * np.log(prob)).sum(), rel=1e-5)
+    np.testing.assert_allclose(gradient, [*(prob - smoothed), 0], atol=1e-6)
+
+
 def test_bpr_by_hand():
     loss = losses.bpr(jnp.array([2.0, 1.0, 3.0]), jnp.array([1.0, 0.0, 0.0]))
     expected = (np.log1p(np.exp(-1.0)) + np.log1p(np.exp(1.0))) / 2
@@ -68,25 +88,31 @@ def test_half_precision_is_taken_to_float32(loss):
     assert loss(SCORES.astype(jnp.bfloat16), LABELS).dtype == jnp.float32
 
 
-def _whole_softmax(user, item, scale, target, weights, extra):
+def _whole_softmax(user, item, scale, target, weights, extra, where, smoothing):
     scores = jnp.einsum("bqd,nd->bqn", user, item * scale)
+    own = jnp.arange(len(item)) == target[..., None]
     if extra is not None:
-        scores += jnp.where(jnp.arange(len(item)) == target[..., None], 0, extra)
-    log_prob = jax.nn.log_softmax(scores)
-    own = jnp.take_along_axis(log_prob, target[..., None], -1)[..., 0]
-    return -(weights * own).sum()
+        scores += jnp.where(own, 0, extra)
+    kept = jnp.ones(len(item), bool) if where is None else where
+    log_prob = jax.nn.log_softmax(jnp.where(kept, scores, -1e30))
+    labels = (1 - smoothing) * own + smoothing * kept / kept.sum()
+    return -(weights[..., None] * jnp.where(kept, labels * log_prob, 0)).sum()
 
 
 EXTRA = jnp.arange(21) / 8
+SOME = jnp.arange(21) % 5 > 0
 
 
 @jax.numpy_rank_promotion("allow")
-@pytest.mark.parametrize("extra", [None, EXTRA])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+@pytest.mark.parametrize(("extra", "where"), [(None, None), (EXTRA, None), (EXTRA, SOME)])
 @pytest.mark.parametrize("chunk", [1, 7, 12, 1000])
-def test_the_chunked_softmax_equals_the_whole_one(chunk, extra):
+def test_the_chunked_softmax_equals_the_whole_one(chunk, extra, where, smoothing):
+    options = {"extra": extra, "where": where, "smoothing": smoothing}
     user = jax.random.normal(KEYS[0], (4, 3, 8))
     item = jax.random.normal(KEYS[1], (21, 8))
     target = jax.random.randint(KEYS[2], (4, 3), 0, 21)
+    target = jnp.where(SOME[target], target, 1)
     weights = jax.random.uniform(KEYS[3], (4, 3)).at[0].set(0.0)
     target = target.at[0].set(0)
 
@@ -95,11 +121,11 @@ def test_the_chunked_softmax_equals_the_whole_one(chunk, extra):
             return jnp.einsum("bqd,nd->bqn", user, item * scale)
 
         return 2 * losses.chunked_softmax(
-            score, user, item, target, weights, chunk=chunk, extra=extra
+            score, user, item, target, weights, chunk=chunk, **options
         )
 
     def whole(user, item, scale):
-        return 2 * _whole_softmax(user, item, scale, target, weights, extra)
+        return 2 * _whole_softmax(user, item, scale, target, weights, **options)
 
     arguments = (user, item, jnp.full((1, 8), 1.5))
     found = jax.jit(jax.value_and_grad(chunked, (0, 1, 2)))(*arguments)
@@ -129,3 +155,29 @@ def test_the_chunked_softmax_stores_no_whole_matrix():
 
     compiled = jax.jit(jax.grad(loss, (0, 1))).lower(user, item).compile()
     assert compiled.memory_analysis().temp_size_in_bytes < queries * items * 4 / 8
+
+
+@pytest.mark.parametrize("size", [1e2, 1e6])
+def test_extreme_scores_have_finite_losses_and_gradients(size):
+    scores = size * jnp.array([[1.0, -1.0, 0.0], [-1.0, 1.0, 1.0]])
+    labels = jnp.array([[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]])
+    several = [
+        *ALL,
+        partial(losses.binary_cross_entropy, beta=1e-3),
+        partial(losses.softmax_cross_entropy, smoothing=0.1),
+        partial(_chunked, smoothing=0.0),
+        partial(_chunked, smoothing=0.1),
+    ]
+    for loss in several:
+        value, gradient = jax.value_and_grad(loss)(scores, labels)
+        assert jnp.isfinite(value)
+        assert jnp.isfinite(gradient).all()
+
+
+def _chunked(scores, labels, smoothing):
+    """The chunked softmax of given scores: each query's vector picks its own row of them."""
+    user = jnp.eye(len(scores))[:, None]
+    item, target = scores.T, labels.argmax(-1)[:, None].astype(jnp.int32)
+    score = partial(jnp.einsum, "bqd,nd->bqn")
+    weights = jnp.ones(target.shape)
+    return losses.chunked_softmax(score, user, item, target, weights, chunk=1, smoothing=smoothing)
