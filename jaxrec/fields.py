@@ -17,7 +17,7 @@ RANGES = (
         "of at least 0",
     ),
     (r"(\w+_)?seed", "of at least 0 and below 2**32"),
-    (r"(\w+_)?(dropout|momentum)|b1|b2", "of at least 0 and below 1"),
+    (r"(\w+_)?(dropout|momentum|smoothing)|b1|b2", "of at least 0 and below 1"),
     (r"(\w+_)?(learning_rate|scale|temperature|eps)", "above 0"),
 )
 """Names of fields and what their numbers are. A new config gets its ranges by naming its

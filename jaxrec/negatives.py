@@ -3,12 +3,16 @@
 A draw picks one of a number of tickets: every item has one (`Uniform`), or as many as its
 popularity is worth (`Popularity`). To leave a user's own items out, r is drawn below the number of
 tickets of the others, and the r-th of those is found by a binary search over how many tickets of
-others lie below each own item: exact, without rejection, in a fixed number of steps.
+others lie below each own item: exact, without rejection, in a fixed number of steps. `InBatch`
+draws what the batch asks for, and `Mixed` joins two of them. Hard negatives need scores:
+`hardest` of an objective keeps the best of what is drawn.
 """
 
+import dataclasses
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, no_type_check, runtime_checkable
 
 import jax
@@ -16,7 +20,10 @@ import jax.numpy as jnp
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxrec.typing import CSR, Catalogue
+from jaxrec.typing import CSR, Batch, Catalogue
+
+Ids = Int[Array, "batch queries n"] | Int[Array, "n"]
+LogQ = Float[Array, "batch queries n"] | Float[Array, "n"]
 
 
 @struct.dataclass
@@ -25,7 +32,8 @@ class Draws:
     """Drawn items; leading axes as asked.
 
     log_q:   logarithm of each draw's probability.
-    weights: 0 where the user has every item, so that there was nothing to draw (the item is 0).
+    weights: 0 where a draw does not count: the user has every item, so that there was nothing to
+             draw (the item is 0), or has this one.
     """
 
     item: Int[Array, "*n"]
@@ -39,14 +47,16 @@ class Negatives(Protocol):
 
     num: int
 
-    def draw(
-        self, catalogue: Catalogue, user: Int[Array, "batch"], queries: int, key: Key[Array, ""]
-    ) -> Draws:
+    def draw(self, batch: Batch, key: Key[Array, ""]) -> Draws:
         """Draw `num` items for each query of each user: [batch, queries, num]."""
         ...
 
-    def draw_shared(self, catalogue: Catalogue, key: Key[Array, ""]) -> Draws:
-        """Draw `num` items for a whole batch: [num]. They may be anybody's positives."""
+    def draw_shared(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        """Draw `num` items for the whole batch: [num]. They may be anybody's positives."""
+        ...
+
+    def log_q(self, batch: Batch, item: Ids) -> LogQ:
+        """Say how likely a draw is these items, [n] if it is shared; -inf where it never is."""
         ...
 
 
@@ -59,27 +69,35 @@ class Uniform:
     avoid_positives: bool = True
     """Never draw an item that the user has in training (shared draws ignore this)."""
 
-    def draw(
-        self, catalogue: Catalogue, user: Int[Array, "batch"], queries: int, key: Key[Array, ""]
-    ) -> Draws:
-        shape = (user.shape[0], queries, self.num)
+    def draw(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        size, queries = batch.target.shape
+        shape = (size, queries, self.num)
         if not self.avoid_positives:
-            return self._any(catalogue, shape, key)
-        own = catalogue.positives
-        start, stop = _rows(own, user)
-        free = catalogue.counts.shape[0] - 1 - (stop - start)
+            return self._any(batch.catalogue, shape, key)
+        own = batch.catalogue.positives
+        start, stop = _rows(own, batch.user)
+        num_items = batch.catalogue.counts.shape[0] - 1
+        free = num_items - (stop - start)
         ticket = _below(free, shape, key)
 
         def others_below(place: Int[Array, "batch n"]) -> Int[Array, "batch n"]:
             return own.indices[place] - 1 - (place - start)
 
-        passed = _passed(ticket, others_below, start, stop, catalogue.counts.shape[0] - 1)
+        passed = _passed(ticket, others_below, start, stop, num_items)
         item = jnp.where(free > 0, ticket + 1 + passed, 0)
         log_q = jnp.broadcast_to(-jnp.log(jnp.maximum(free, 1)), item.shape)
         return _shaped(item, log_q, free > 0, shape)
 
-    def draw_shared(self, catalogue: Catalogue, key: Key[Array, ""]) -> Draws:
-        return self._any(catalogue, (self.num,), key)
+    def draw_shared(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        return self._any(batch.catalogue, (self.num,), key)
+
+    def log_q(self, batch: Batch, item: Ids) -> LogQ:
+        num_items = batch.catalogue.counts.shape[0] - 1
+        if item.ndim == 1 or not self.avoid_positives:
+            return jnp.full(item.shape, -jnp.log(jnp.float32(num_items)))
+        start, stop = _rows(batch.catalogue.positives, batch.user)
+        free = jnp.maximum(num_items - (stop - start), 1)[..., None]
+        return jnp.where(_owned(batch, item), -jnp.inf, -jnp.log(free))
 
     def _any(self, catalogue: Catalogue, shape: tuple[int, ...], key: Key[Array, ""]) -> Draws:
         num_items = catalogue.counts.shape[0] - 1
@@ -103,17 +121,15 @@ class Popularity:
     avoid_positives: bool = True
     """Never draw an item that the user has in training (shared draws ignore this)."""
 
-    def draw(
-        self, catalogue: Catalogue, user: Int[Array, "batch"], queries: int, key: Key[Array, ""]
-    ) -> Draws:
-        shape = (user.shape[0], queries, self.num)
+    def draw(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        catalogue, (size, queries) = batch.catalogue, batch.target.shape
+        shape = (size, queries, self.num)
         if not self.avoid_positives:
             return self._any(catalogue, shape, key)
         tickets, upto = self._tickets(catalogue)
         own = catalogue.positives
-        start, stop = _rows(own, user)
-        # With many events the sums wrap around in int32; their differences come out right.
-        sums = jnp.pad(jnp.cumsum(tickets[own.indices], dtype=jnp.int32), (1, 0))
+        start, stop = _rows(own, batch.user)
+        sums = _sums(tickets, own)
         free = upto[-1] - (sums[stop] - sums[start])
         ticket = _below(free, shape, key)
 
@@ -127,8 +143,18 @@ class Popularity:
         log_q = jnp.log(jnp.maximum(tickets[item], 1) / jnp.maximum(free, 1))
         return _shaped(item.astype(jnp.int32), log_q, free > 0, shape)
 
-    def draw_shared(self, catalogue: Catalogue, key: Key[Array, ""]) -> Draws:
-        return self._any(catalogue, (self.num,), key)
+    def draw_shared(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        return self._any(batch.catalogue, (self.num,), key)
+
+    def log_q(self, batch: Batch, item: Ids) -> LogQ:
+        tickets, upto = self._tickets(batch.catalogue)
+        if item.ndim == 1 or not self.avoid_positives:
+            return jnp.log(tickets[item] / upto[-1])
+        own = batch.catalogue.positives
+        start, stop = _rows(own, batch.user)
+        sums = _sums(tickets, own)
+        free = jnp.maximum(upto[-1] - (sums[stop] - sums[start]), 1)[..., None]
+        return jnp.where(_owned(batch, item), -jnp.inf, jnp.log(tickets[item] / free))
 
     def _any(self, catalogue: Catalogue, shape: tuple[int, ...], key: Key[Array, ""]) -> Draws:
         tickets, upto = self._tickets(catalogue)
@@ -147,11 +173,109 @@ class Popularity:
         return tickets, jnp.cumsum(tickets, dtype=jnp.int32)
 
 
+@dataclass(frozen=True)
+class InBatch:
+    """Items that the batch itself asks for, drawn as often as its queries do.
+
+    NOTE: log_q is each item's share of the training events, which is how often some batch asks for
+    it, not how often this one does: an item that it lacks could have been asked for, too.
+    """
+
+    num: int = 1
+    """Draws for each query, or for the whole batch where they are shared."""
+    avoid_positives: bool = True
+    """Do not count an item that the user has in training (shared draws ignore this)."""
+
+    def draw(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        draws = self._any(batch, (*batch.target.shape, self.num), key)
+        if not self.avoid_positives:
+            return draws
+        counted = draws.weights * ~_owned(batch, draws.item)
+        return dataclasses.replace(draws, weights=counted)
+
+    def draw_shared(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        return self._any(batch, (self.num,), key)
+
+    def log_q(self, batch: Batch, item: Ids) -> LogQ:
+        counts = batch.catalogue.counts
+        log_q = jnp.log(counts[item] / jnp.maximum(counts.sum(), 1))
+        if item.ndim == 1 or not self.avoid_positives:
+            return log_q
+        return jnp.where(_owned(batch, item), -jnp.inf, log_q)
+
+    def _any(self, batch: Batch, shape: tuple[int, ...], key: Key[Array, ""]) -> Draws:
+        asked = (batch.weights > 0) & (batch.target > 0)
+        upto = jnp.cumsum(asked.reshape(-1), dtype=jnp.int32)
+        ticket = _below(upto[-1:][:, None], (1, 1, math.prod(shape)), key).reshape(shape)
+        place = jnp.searchsorted(upto, ticket, side="right")
+        item = jnp.where(upto[-1] > 0, batch.target.reshape(-1).at[place].get(mode="clip"), 0)
+        counted = jnp.broadcast_to(upto[-1] > 0, shape).astype(jnp.float32)
+        counts = batch.catalogue.counts
+        log_q = jnp.log(jnp.maximum(counts[item], 1) / jnp.maximum(counts.sum(), 1))
+        return Draws(item, log_q, counted)
+
+
+@dataclass(frozen=True)
+class Mixed:
+    """Some draws of one kind, some of another (Yang et al., "Mixed Negative Sampling", WWW 2020).
+
+    log_q is that of the mixture, whichever of the two a draw came from, so that the log-Q
+    correction stays unbiased and no draw weighs much more than the others.
+    """
+
+    first: Any = field(default_factory=partial(Uniform, 128, avoid_positives=False))
+    """One way of drawing negatives, with its number."""
+    second: Any = field(default_factory=partial(InBatch, 128, avoid_positives=False))
+    """The other, with its number."""
+
+    @property
+    def num(self) -> int:
+        return self.first.num + self.second.num
+
+    def draw(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        keys = jax.random.split(key)
+        return self._join(batch, self.first.draw(batch, keys[0]), self.second.draw(batch, keys[1]))
+
+    def draw_shared(self, batch: Batch, key: Key[Array, ""]) -> Draws:
+        keys = jax.random.split(key)
+        drawn = self.first.draw_shared(batch, keys[0]), self.second.draw_shared(batch, keys[1])
+        return self._join(batch, *drawn)
+
+    def log_q(self, batch: Batch, item: Ids) -> LogQ:
+        return jnp.logaddexp(
+            self.first.log_q(batch, item) + math.log(self.first.num / self.num),
+            self.second.log_q(batch, item) + math.log(self.second.num / self.num),
+        )
+
+    def _join(self, batch: Batch, first: Draws, second: Draws) -> Draws:
+        item = jnp.concatenate([first.item, second.item], -1)
+        weights = jnp.concatenate([first.weights, second.weights], -1)
+        log_q = jnp.where(weights > 0, self.log_q(batch, item), 0)
+        return Draws(item, log_q, weights)
+
+
 def _rows(
     own: CSR, user: Int[Array, "batch"]
 ) -> tuple[Int[Array, "batch 1"], Int[Array, "batch 1"]]:
     start, stop = own.bounds(user)
     return start[:, None], stop[:, None]
+
+
+def _owned(batch: Batch, item: Int[Array, "batch queries n"]) -> Bool[Array, "batch queries n"]:
+    """Tell which items a user has in training, by a binary search in the user's row."""
+    own = batch.catalogue.positives
+    start, stop = _rows(own, batch.user)
+    flat = item.reshape(item.shape[0], -1)
+    longest = batch.catalogue.counts.shape[0] - 1
+    passed = _passed(flat, lambda place: own.indices[place], start, stop, longest)
+    last = own.indices[jnp.maximum(start + passed - 1, 0)]
+    return ((passed > 0) & (last == flat)).reshape(item.shape)
+
+
+def _sums(tickets: Int[Array, "items_plus_1"], own: CSR) -> Int[Array, "entries_plus_1"]:
+    """Sum the tickets of all positives up to each place."""
+    # With many events the sums wrap around in int32; their differences come out right.
+    return jnp.pad(jnp.cumsum(tickets[own.indices], dtype=jnp.int32), (1, 0))
 
 
 def _below(

@@ -8,19 +8,19 @@ sows into the collection "losses".
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, Key, PyTree
+from jaxtyping import Array, Float, Key, PyTree
 
 from jaxrec import losses
+from jaxrec.contrast import Apply, Contrast, contrast, encode, keep_hardest, sum_sown
 from jaxrec.errors import InputError
 from jaxrec.masking import hide
-from jaxrec.negatives import Negatives, Uniform
+from jaxrec.negatives import Negatives, Popularity, Uniform
 from jaxrec.typing import Batch
 
-Apply = Callable[..., Any]
 Result = tuple[Float[Array, ""], dict[str, Float[Array, ""]]]
 
 
@@ -33,6 +33,12 @@ class BinaryCrossEntropy:
 
     negatives: Any = field(default_factory=Uniform)
     """How negatives (label 0) are drawn for each query; None: the events' values are the labels."""
+    hardest: int | None = None
+    """So many of each query's negatives, those that score highest, count (Zhang et al., "Dynamic
+    Negative Item Sampling", SIGIR 2013); None: all."""
+
+    def __post_init__(self) -> None:
+        _check_hardest(self.hardest, self.negatives)
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
@@ -40,8 +46,45 @@ class BinaryCrossEntropy:
         loss = losses.binary_cross_entropy
         if self.negatives is None:
             return _of_values(loss, apply, variables, batch, key)
-        contrast = _contrast(self.negatives, apply, variables, batch, key)
-        return _pointwise(loss, contrast, jnp.ones_like(batch.value), batch.weights)
+        found = contrast(self.negatives, apply, variables, batch, key)
+        found = keep_hardest(found, self.hardest)
+        return _pointwise(loss, found, jnp.ones_like(batch.value), batch.weights)
+
+
+@dataclass(frozen=True)
+class Gbce:
+    """Binary cross-entropy with the target's probability raised to the power β ("gBCE").
+
+    Of many items few are negatives, which makes a model overconfident; with the share α of them
+    drawn, β = α (t (1 - 1/α) + 1/α) undoes it (Petrov & Macdonald, "gSASRec", RecSys 2023).
+    """
+
+    negatives: Any = field(default_factory=partial(Uniform, 256, avoid_positives=False))
+    """How negatives are drawn; α is their number over that of the items less one, at most 1."""
+    calibration: float = 0.75
+    """t: 0 is the plain binary cross-entropy, 1 undoes all of the overconfidence."""
+    shared: bool = False
+    """Draw once for the whole batch (one gather, one matrix product), or for each query."""
+    whole: bool = False
+    """For draws for each query: score all items and pick the drawn ones. Faster where scores are
+    products and the draws not far fewer than the items."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.calibration <= 1:
+            raise InputError(
+                f"objective.calibration is {self.calibration}; give a number from 0 to 1."
+            )
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        found = contrast(
+            self.negatives, apply, variables, batch, key, shared=self.shared, whole=self.whole
+        )
+        alpha = min(self.negatives.num / max(batch.catalogue.items.id.size - 2, 1), 1)
+        beta = alpha * (self.calibration * (1 - 1 / alpha) + 1 / alpha)
+        loss = partial(losses.binary_cross_entropy, beta=beta)
+        return _pointwise(loss, found, jnp.ones_like(batch.value), batch.weights)
 
 
 @dataclass(frozen=True)
@@ -57,8 +100,8 @@ class SquaredError:
         loss = losses.squared_error
         if self.negatives is None:
             return _of_values(loss, apply, variables, batch, key)
-        contrast = _contrast(self.negatives, apply, variables, batch, key)
-        return _pointwise(loss, contrast, batch.value, batch.weights)
+        found = contrast(self.negatives, apply, variables, batch, key)
+        return _pointwise(loss, found, batch.value, batch.weights)
 
 
 @dataclass(frozen=True)
@@ -67,14 +110,69 @@ class Bpr:
 
     negatives: Any = field(default_factory=Uniform)
     """How negatives are drawn for each query; several count by their mean."""
+    hardest: int | None = None
+    """So many of each query's negatives, those that score highest, count (Zhang et al., "Dynamic
+    Negative Item Sampling", SIGIR 2013); None: all."""
+
+    def __post_init__(self) -> None:
+        _check_hardest(self.hardest, self.negatives)
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
-        contrast = _contrast(self.negatives, apply, variables, batch, key)
-        margin = contrast.target - contrast.others
+        found = contrast(self.negatives, apply, variables, batch, key)
+        found = keep_hardest(found, self.hardest)
+        margin = found.target - found.others
         loss = losses.binary_cross_entropy(margin, jnp.ones_like(margin), reduce_fn=None)
-        return _mean(loss, batch.weights[..., None] * contrast.where, contrast.auxiliary)
+        return _mean(loss, batch.weights[..., None] * found.where, found.auxiliary)
+
+
+@dataclass(frozen=True)
+class BprMax:
+    """Targets above their strongest negatives: -log Σ_j w_j σ(s_i - s_j) + c Σ_j w_j s_j².
+
+    w is the softmax of the negatives' scores. Hidasi & Karatzoglou, "Recurrent Neural Networks with
+    Top-k Gains for Session-based Recommendations" (CIKM 2018).
+    """
+
+    negatives: Any = field(default_factory=partial(Popularity, 2048, avoid_positives=False))
+    """How negatives are drawn."""
+    shared: bool = True
+    """Draw once for the whole batch (one gather, one matrix product), or for each query."""
+    score_decay: float = 1.0
+    """c: how strongly large scores of negatives are held down."""
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        found = contrast(self.negatives, apply, variables, batch, key, shared=self.shared)
+        log_share = _log_share(found)
+        log_above = jax.nn.log_sigmoid(found.target - found.others)
+        loss = -jax.nn.logsumexp(log_share + log_above, axis=-1)
+        loss += self.score_decay * (jnp.exp(log_share) * jnp.square(found.others)).sum(-1)
+        return _mean(loss, batch.weights * found.where.any(-1), found.auxiliary)
+
+
+@dataclass(frozen=True)
+class Top1Max:
+    """Targets above their strongest negatives: Σ_j w_j (σ(s_j - s_i) + σ(s_j²)).
+
+    w is the softmax of the negatives' scores (Hidasi & Karatzoglou, CIKM 2018, as above).
+    """
+
+    negatives: Any = field(default_factory=partial(Popularity, 2048, avoid_positives=False))
+    """How negatives are drawn."""
+    shared: bool = True
+    """Draw once for the whole batch (one gather, one matrix product), or for each query."""
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        found = contrast(self.negatives, apply, variables, batch, key, shared=self.shared)
+        below = jax.nn.sigmoid(found.others - found.target)
+        each = below + jax.nn.sigmoid(jnp.square(found.others))
+        loss = (jnp.exp(_log_share(found)) * each).sum(-1)
+        return _mean(loss, batch.weights * found.where.any(-1), found.auxiliary)
 
 
 @dataclass(frozen=True)
@@ -83,11 +181,13 @@ class FullSoftmax:
 
     chunk: int | None = None
     """Queries scored against the whole catalogue at a time; None: as many as suits the device."""
+    smoothing: float = 0.0
+    """Share of the label that all items get alike, instead of the target (label smoothing)."""
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
-        return _full_softmax(apply, variables, batch, key, self.chunk)
+        return _full_softmax(apply, variables, batch, key, self.chunk, self.smoothing)
 
 
 @dataclass(frozen=True)
@@ -104,6 +204,8 @@ class MaskedItems:
     """Share of the sequences whose last item alone is hidden (the authors: one copy in eleven)."""
     chunk: int | None = None
     """Queries scored against the whole catalogue at a time; None: as many as suits the device."""
+    smoothing: float = 0.0
+    """Share of the label that all items get alike, instead of the target (label smoothing)."""
     hides_items: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -122,7 +224,9 @@ class MaskedItems:
     ) -> Result:
         hide_key, key = jax.random.split(key)
         batch = hide(batch, self.mask_fraction, self.last_fraction, hide_key)
-        return _full_softmax(apply, variables, batch, key, self.chunk, "encode_masked")
+        return _full_softmax(
+            apply, variables, batch, key, self.chunk, self.smoothing, "encode_masked"
+        )
 
 
 @dataclass(frozen=True)
@@ -139,14 +243,19 @@ class SampledSoftmax:
     """How negatives are drawn."""
     shared: bool = True
     """Draw once for the whole batch (one gather, one matrix product), or for each query."""
+    whole: bool = False
+    """For draws for each query: score all items and pick the drawn ones, see Gbce."""
     correct: bool = True
     """Apply the log-Q correction."""
+    smoothing: float = 0.0
+    """Share of the label that the target and its negatives get alike (label smoothing)."""
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
-        draw = _contrast_shared if self.shared else _contrast
-        found = draw(self.negatives, apply, variables, batch, key)
+        found = contrast(
+            self.negatives, apply, variables, batch, key, shared=self.shared, whole=self.whole
+        )
         others = found.others
         if self.correct:
             others -= found.log_q + jnp.log(jnp.float32(self.negatives.num))
@@ -154,7 +263,9 @@ class SampledSoftmax:
         where = jnp.concatenate([jnp.ones(found.target.shape, bool), found.where], -1)
         first = jnp.arange(scores.shape[-1])[None, None, :] == 0
         labels = jnp.broadcast_to(first, scores.shape).astype(jnp.float32)
-        loss = losses.softmax_cross_entropy(scores, labels, where=where, reduce_fn=None)
+        loss = losses.softmax_cross_entropy(
+            scores, labels, where=where, reduce_fn=None, smoothing=self.smoothing
+        )
         return _mean(loss, batch.weights, found.auxiliary)
 
 
@@ -170,6 +281,8 @@ class InBatchSoftmax:
 
     correct: bool = True
     """Apply the log-Q correction."""
+    smoothing: float = 0.0
+    """Share of the label that the batch's items get alike, instead of the target."""
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
@@ -183,7 +296,7 @@ class InBatchSoftmax:
             size=min(batch.target.size, counts.size),
             fill_value=0,
         )
-        user, item, auxiliary = _encode(apply, variables, batch, ids, key)
+        user, item, auxiliary = encode(apply, variables, batch, ids, key)
         share = jnp.maximum(counts[ids], 1) / jnp.maximum(counts.sum(), 1)
         log_q = jnp.log(share) if self.correct else jnp.zeros_like(share)
 
@@ -191,7 +304,6 @@ class InBatchSoftmax:
             found = apply(variables, user, item, method="score")
             return found - jax.lax.stop_gradient(log_q)[None, None]
 
-        lowest = jnp.finfo(jnp.float32).min / 2
         total = losses.chunked_softmax(
             score,
             user,
@@ -199,7 +311,9 @@ class InBatchSoftmax:
             column.reshape(batch.target.shape).astype(jnp.int32),
             batch.weights,
             chunk=losses.chunk_for(ids.size),
-            extra=jnp.where((ids > 0) & (times > 0), jnp.log(jnp.maximum(times, 1)), lowest),
+            extra=jnp.log(jnp.maximum(times, 1)),
+            where=(ids > 0) & (times > 0),
+            smoothing=self.smoothing,
         )
         return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
@@ -210,87 +324,34 @@ def _full_softmax(
     batch: Batch,
     key: Key[Array, ""],
     chunk: int | None,
+    smoothing: float,
     encode_user: str = "encode_user",
 ) -> Result:
-    user, item, auxiliary = _encode(apply, variables, batch, None, key, encode_user)
+    user, item, auxiliary = encode(apply, variables, batch, None, key, encode_user)
     score = partial(apply, variables, method="score")
     chunk = chunk or losses.chunk_for(batch.catalogue.items.id.size)
     # Item 0 is none.
     item, target = jax.tree.map(lambda x: x[1:], item), batch.target - 1
-    total = losses.chunked_softmax(score, user, item, target, batch.weights, chunk=chunk)
+    total = losses.chunked_softmax(
+        score, user, item, target, batch.weights, chunk=chunk, smoothing=smoothing
+    )
     return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
-class _Contrast(NamedTuple):
-    """Scores of each query's target and negatives; where: False at the target and at non-draws."""
-
-    target: Float[Array, "batch queries 1"]
-    others: Float[Array, "batch queries num"]
-    log_q: Float[Array, "batch queries num"]
-    where: Bool[Array, "batch queries num"]
-    auxiliary: Float[Array, ""] | None
+def _log_share(found: Contrast) -> Float[Array, "batch queries num"]:
+    """Take the log-softmax of each query's negatives; what is none has no share."""
+    # A finite floor: -inf would turn the gradient of a query without negatives into NaN.
+    kept = jnp.where(found.where, found.others, jnp.finfo(jnp.float32).min / 2)
+    return kept - jax.nn.logsumexp(kept, axis=-1, keepdims=True)
 
 
-def _contrast(
-    negatives: Negatives, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
-) -> _Contrast:
-    """Draw negatives for each query, and score them beside its target."""
-    draw_key, key = jax.random.split(key)
-    size, queries = batch.target.shape
-    draws = negatives.draw(batch.catalogue, batch.user, queries, draw_key)
-    candidates = jnp.concatenate([batch.target[..., None], draws.item], -1)
-    # Each query becomes an example with candidates of its own.
-    ids = candidates.reshape(size * queries, -1)
-    user, item, auxiliary = _encode(apply, variables, batch, ids, key)
-    scores = apply(variables, _apart(user), item, method="score").reshape(candidates.shape)
-    where = (draws.weights > 0) & (draws.item != batch.target[..., None])
-    return _Contrast(scores[..., :1], scores[..., 1:], draws.log_q, where, auxiliary)
-
-
-def _contrast_shared(
-    negatives: Negatives, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
-) -> _Contrast:
-    """Draw negatives once for all queries, and score them beside each one's target."""
-    draw_key, key = jax.random.split(key)
-    size, queries = batch.target.shape
-    draws = negatives.draw_shared(batch.catalogue, draw_key)
-    ids = jnp.concatenate([batch.target.reshape(-1), draws.item])
-    user, item, auxiliary = _encode(apply, variables, batch, ids, key)
-    own = jax.tree.map(lambda x: x[: size * queries, None], item)
-    drawn = jax.tree.map(lambda x: x[size * queries :], item)
-    target = apply(variables, _apart(user), own, method="score").reshape(size, queries, 1)
-    others = apply(variables, user, drawn, method="score")
-    log_q = jnp.broadcast_to(draws.log_q[None, None], others.shape)
-    where = draws.item[None, None] != batch.target[..., None]
-    return _Contrast(target, others, log_q, where, auxiliary)
-
-
-def _encode(
-    apply: Apply,
-    variables: PyTree,
-    batch: Batch,
-    ids: Int[Array, "..."] | None,
-    key: Key[Array, ""],
-    encode_user: str = "encode_user",
-) -> tuple[PyTree, PyTree, Float[Array, ""] | None]:
-    """Encode users and items (None: the catalogue) for training; thirdly, sum what they sowed.
-
-    With far more ids than the catalogue has items, each item is encoded once, and then gathered.
-    """
-    user_key, item_key = jax.random.split(key)
-    items = batch.catalogue.items
-    chosen = None if ids is None or ids.size >= 2 * items.id.size else ids
-    call = partial(apply, variables, mutable=["losses"])
-    user, sown_by_user = call(batch, True, method=encode_user, rngs={"dropout": user_key})
-    item, sown_by_item = call(
-        items if chosen is None else items.take(chosen),
-        True,
-        method="encode_item",
-        rngs={"dropout": item_key},
-    )
-    if chosen is None and ids is not None:
-        item = jax.tree.map(lambda x: jnp.take(x, ids, axis=0), item)
-    return user, item, _sum([sown_by_user, sown_by_item])
+def _check_hardest(hardest: int | None, negatives: Negatives | None) -> None:
+    drawn = 0 if negatives is None else negatives.num
+    if hardest is not None and not 1 <= hardest <= drawn:
+        raise InputError(
+            f"objective.hardest is {hardest}; give a number from 1 to that of the negatives, "
+            f"{drawn}."
+        )
 
 
 def _of_values(
@@ -305,12 +366,12 @@ def _of_values(
         variables, batch, True, method="predict", rngs={"dropout": key}, mutable=["losses"]
     )
     loss = loss_fn(scores, batch.value[:, -1], reduce_fn=None)
-    return _mean(loss, batch.weights[:, -1], _sum(sown))
+    return _mean(loss, batch.weights[:, -1], sum_sown(sown))
 
 
 def _pointwise(
     loss_fn: Callable[..., Array],
-    found: _Contrast,
+    found: Contrast,
     label: Float[Array, "batch queries"],
     weights: Float[Array, "batch queries"],
 ) -> Result:
@@ -320,16 +381,6 @@ def _pointwise(
     where = jnp.concatenate([jnp.ones(found.target.shape, bool), found.where], -1)
     loss = loss_fn(scores, labels, reduce_fn=None)
     return _mean(loss, weights[..., None] * where, found.auxiliary)
-
-
-def _apart(user: PyTree) -> PyTree:
-    """Make each query of each user an example of its own with one query."""
-    return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], 1, *x.shape[2:]), user)
-
-
-def _sum(sown: PyTree) -> Float[Array, ""] | None:
-    leaves = jax.tree.leaves(sown)
-    return sum(leaf.sum() for leaf in leaves) if leaves else None
 
 
 def _mean(

@@ -24,10 +24,10 @@ LAYERS = (
         "markup",
         "fields",
     ),
-    ("metrics", "space", "performance"),  # metrics asks about events, so it stands above data
+    ("metrics", "space", "performance", "contrast"),  # metrics asks about events, so above data
     ("encoders", "objectives"),
     ("similarity",),
-    ("models", "baselines"),
+    ("models", "baselines", "regularisation"),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),
     ("config", "profile"),

@@ -10,14 +10,17 @@ from flax import linen as nn
 from jaxrec import losses
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.models.sasrec import SASRecConfig
-from jaxrec.negatives import Draws, Uniform
+from jaxrec.negatives import Draws, InBatch, Mixed, Popularity, Uniform
 from jaxrec.objectives import (
     BinaryCrossEntropy,
     Bpr,
+    BprMax,
     FullSoftmax,
+    Gbce,
     InBatchSoftmax,
     SampledSoftmax,
     SquaredError,
+    Top1Max,
 )
 from jaxrec.typing import Spec
 from tests.contracts import random_batch
@@ -32,12 +35,15 @@ class Fixed:
 
     num: int = 2
 
-    def draw(self, catalogue, user, queries, key):
-        item = jnp.broadcast_to(jnp.array([3, 4], jnp.int32), (user.shape[0], queries, 2))
+    def draw(self, batch, key):
+        item = jnp.broadcast_to(jnp.array([3, 4], jnp.int32), (*batch.target.shape, 2))
         return Draws(item, jnp.full(item.shape, jnp.log(0.5)), jnp.ones(item.shape))
 
-    def draw_shared(self, catalogue, key):
+    def draw_shared(self, batch, key):
         return Draws(jnp.array([3, 4], jnp.int32), jnp.full(2, jnp.log(0.5)), jnp.ones(2))
+
+    def log_q(self, batch, item):
+        return jnp.full(item.shape, jnp.log(0.5))
 
 
 def sasrec(dropout=0.0):
@@ -138,11 +144,18 @@ def test_sampled_softmax_corrects_negatives_and_masks_hits(shared, correct):
     assert loss == pytest.approx(mean(jnp.log(total) - own[..., 0], BATCH.weights), rel=1e-5)
 
 
-def test_many_corrected_samples_estimate_the_full_softmax():
+@pytest.mark.parametrize(
+    "negatives",
+    [
+        Uniform(20_000, avoid_positives=False),
+        Mixed(Uniform(10_000), Popularity(10_000, avoid_positives=False)),
+    ],
+    ids=str,
+)
+def test_many_corrected_samples_estimate_the_full_softmax(negatives):
     model, variables = sasrec()
     full, _ = run(FullSoftmax(), model, variables)
-    sampled = SampledSoftmax(Uniform(20_000, avoid_positives=False))
-    found, _ = run(sampled, model, variables)
+    found, _ = run(SampledSoftmax(negatives), model, variables)
     assert found == pytest.approx(float(full), rel=2e-3)
 
 
@@ -202,8 +215,15 @@ def test_sown_losses_are_added_and_reported(objective):
         Bpr(),
         InBatchSoftmax(),
         SampledSoftmax(Uniform(3)),
+        SampledSoftmax(Mixed(Uniform(3), InBatch(3)), shared=False, smoothing=0.1),
+        FullSoftmax(smoothing=0.1),
         BinaryCrossEntropy(),
+        BinaryCrossEntropy(Uniform(4), hardest=2),
         SquaredError(),
+        Gbce(Uniform(3)),
+        Gbce(Uniform(3), whole=True),
+        BprMax(Popularity(5)),
+        Top1Max(InBatch(5)),
     ],
 )
 def test_a_batch_of_weight_0_has_no_loss_and_no_gradient(objective):

@@ -40,7 +40,7 @@ def seen(batch_at, negatives, data, step):
     """All that a model and its objective see of a batch: its arrays, and draws that avoid."""
     batch = batch_at(data, step)
     key = jax.random.fold_in(jax.random.key(1), step)
-    draws = negatives.draw(batch.catalogue, batch.user, 2, key)
+    draws = negatives.draw(batch, key)
     own = batch.catalogue.positives.bounds(batch.user)
     return batch.replace(catalogue=None), batch.catalogue.counts, own[1] - own[0], draws
 
