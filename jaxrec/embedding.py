@@ -46,6 +46,12 @@ def _zero_row(scale: float) -> Callable[..., Array]:
     return init
 
 
+def tables_of(params: PyTree) -> dict[str, Float[Array, "rows features"]]:
+    """Find the embedding tables among the parameters, by their paths."""
+    flat = flatten_dict(params, sep="/")
+    return {path: x for path, x in flat.items() if path.endswith("embedding") and x.ndim == 2}
+
+
 class RowGrads(NamedTuple):
     """The gradient of some rows of a table. A row looked up twice stands twice, each its part."""
 
@@ -59,8 +65,7 @@ def lookups(loss: Callable[[PyTree], Any], params: PyTree) -> Shapes:
     A table that is read in any other way (a decoder's `attend`, a regulariser of all of it) or
     inside a loop is left out: its gradient is that of the whole.
     """
-    flat = flatten_dict(params, sep="/")
-    tables = {path: x for path, x in flat.items() if path.endswith("embedding") and x.ndim == 2}
+    flat, tables = flatten_dict(params, sep="/"), tables_of(params)
     shapes: dict[str, list[tuple[int, ...]]] = {path: [] for path in tables}
 
     def trace(tables: dict[str, Array]) -> Any:
@@ -124,6 +129,35 @@ def value_and_grad(
     return (value, aux), grads, rows
 
 
+class Lookup(NamedTuple):
+    """What was looked up in a table, and the answer."""
+
+    path: str
+    ids: Int[Array, "*n"]
+    vectors: Float[Array, "*n features"]
+
+
+def noting(apply: Callable[..., Any], found: list[Lookup]) -> Callable[..., Any]:
+    """Wrap a model's `apply` so that each lookup is also added to `found`.
+
+    Those inside a loop are left out: their values could not be told outside it.
+    """
+    outside = get_opaque_trace_state(convention="flax")
+
+    def noted(variables: PyTree, *args: Any, mutable: Any = (), **kwargs: Any) -> Any:
+        if get_opaque_trace_state(convention="flax") != outside:
+            return apply(variables, *args, mutable=mutable or False, **kwargs)
+        with nn.intercept_methods(_sowing):
+            answer, changed = apply(variables, *args, mutable=[*mutable, _LOOKUPS], **kwargs)
+        changed = dict(changed)
+        for path, several in flatten_dict(changed.pop(_LOOKUPS, {})).items():
+            table = "/".join((*path[:-1], "embedding"))
+            found.extend(Lookup(table, ids, vectors) for ids, vectors in several)
+        return (answer, changed) if mutable else answer
+
+    return noted
+
+
 def sum_duplicates(
     found: RowGrads, claims: Int[Array, "rows"]
 ) -> tuple[RowGrads, Int[Array, "rows"]]:
@@ -160,7 +194,21 @@ def _answering(answer: Callable[[str, Array], Array | None]) -> Callable[..., An
         if isinstance(module, nn.Embed) and context.method_name == "__call__":
             vectors = answer("/".join((*module.path, "embedding")), args[0])
             if vectors is not None:
-                return vectors.astype(module.dtype or vectors.dtype)
+                vectors = vectors.astype(module.dtype or vectors.dtype)
+                # Interceptors of `noting`, which stand further in, are not asked any more.
+                module.sow(_LOOKUPS, "found", (args[0], vectors))
+                return vectors
         return call(*args, **kwargs)
 
     return interceptor
+
+
+_LOOKUPS = "lookups"
+"""The collection that lookups are sown into; where it is not mutable, sowing does nothing."""
+
+
+def _sowing(call: Callable, args: tuple, kwargs: dict, context: Any) -> Any:
+    answer, module = call(*args, **kwargs), context.module
+    if isinstance(module, nn.Embed) and context.method_name == "__call__":
+        module.sow(_LOOKUPS, "found", (args[0], answer))
+    return answer
