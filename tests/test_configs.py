@@ -62,9 +62,13 @@ def shrink(config: Config) -> Config:
     if getattr(model, "history_length", 0):
         model = dataclasses.replace(model, history_length=min(LENGTH, model.history_length))
     by_user = isinstance(config.batches, Sequences | PackedSequences)
+    negatives = getattr(config.objective, "negatives", None)
+    if negatives is not None:  # among many of them a cross-entropy learns little at first
+        negatives = _with(negatives, num=min(negatives.num, 4))
     return dataclasses.replace(
         config,
         model=model,
+        objective=_with(config.objective, negatives=negatives),
         batches=_with(config.batches, batch_size=16 if by_user else 256, length=LENGTH),
         optimizer=dataclasses.replace(config.optimizer, learning_rate=1e-2),
         train=TrainConfig(
