@@ -1,7 +1,7 @@
 """gSASRec on MovieLens-1M, the file of SASRec: leave-one-out, the full catalogue.
 
 Command:  jaxrec train ml1m_gsasrec
-Time:     not measured here yet.
+Time:     not measured here yet; on two busy CPU cores a step took 1.9 s, without `whole` 10.8 s.
 Expected: not measured here yet; published test HR@10 .3003, NDCG@10 .1726.
 Tuned:    no; the sizes, dropout, negatives and t are the published ones. A batch of 64 packed rows
           holds about as many targets as their 128 users. Their table of items that scores is
