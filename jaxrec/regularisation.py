@@ -32,6 +32,10 @@ class L2Penalty:
     decay: float = 1e-4
     """By how much of itself a row is pulled towards zero, as a gradient, in each step."""
 
+    @property
+    def hides_items(self) -> bool:
+        return getattr(self.objective, "hides_items", False)
+
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
@@ -61,6 +65,10 @@ class Adversarial:
     """ε: the length by which a row moves."""
     share: float = 1.0
     """λ: how much the loss of the moved tables counts."""
+
+    @property
+    def hides_items(self) -> bool:
+        return getattr(self.objective, "hides_items", False)
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]

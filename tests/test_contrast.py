@@ -130,7 +130,7 @@ def smoothed_in_batch(scores):
         (SampledSoftmax(Fixed(), smoothing=0.2), smoothed_sampled),
         (InBatchSoftmax(correct=False, smoothing=0.2), smoothed_in_batch),
     ],
-    ids=str,
+    ids=lambda x: getattr(x, "__name__", str(x)),
 )
 def test_losses_and_gradients_are_those_of_numpy(objective, expected):
     def loss(scores):

@@ -9,7 +9,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxrec.embedding import lookups
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.negatives import Popularity, Uniform
-from jaxrec.objectives import Bpr, BprMax, FullSoftmax, SampledSoftmax
+from jaxrec.objectives import Bpr, BprMax, FullSoftmax, MaskedItems, SampledSoftmax
 from jaxrec.optimizer import Adagrad
 from jaxrec.regularisation import Adversarial, L2Penalty
 from jaxrec.typing import Spec
@@ -196,3 +196,9 @@ def test_by_rows_an_adversarial_objective_trains_whole_tables():
 class TestAdversarial(ModelContract):
     config = MatrixFactorizationConfig(embed_dim=8)
     objective = L2Penalty(Adversarial(Bpr(), perturbation_norm=0.1), decay=1e-5)
+
+
+@pytest.mark.parametrize("around", [L2Penalty, Adversarial])
+def test_what_goes_around_an_objective_hides_items_if_it_does(around):
+    assert around(MaskedItems()).hides_items
+    assert not around(Bpr()).hides_items
