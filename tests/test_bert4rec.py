@@ -84,7 +84,7 @@ def test_packed_segments_answer_as_padded_ones(variables):
         )
         found = states(variables, alone)[0, padding:]
         np.testing.assert_allclose(
-            found, packed[0, columns], rtol=1e-4, atol=1e-5, err_msg=str(number)
+            found, packed[0, columns], rtol=1e-4, atol=1e-5, err_msg=str(columns)
         )
 
 
