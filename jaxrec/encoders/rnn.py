@@ -258,7 +258,8 @@ def additive_scores(
 def _additive_block(query: Array, key: Array, v: Array) -> Array:
     @partial(jax.checkpoint, prevent_cse=False)
     def of_column(column: Array) -> Array:
-        return (nn.sigmoid(column[:, None] + key) * v[None, None]).sum(-1)
+        # A product, not a sum of products: XLA sums the last axis one by one on a CPU.
+        return jnp.einsum("bkd,d->bk", nn.sigmoid(column[:, None] + key), v)
 
     return jnp.swapaxes(jax.lax.map(of_column, jnp.swapaxes(query, 0, 1)), 0, 1)
 
