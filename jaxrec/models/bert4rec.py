@@ -5,6 +5,8 @@ Transformer" (CIKM 2019). Petrov & Macdonald, "A Systematic Review and Replicabi
 BERT4Rec" (RecSys 2022): it is still getting better when SASRec has long been trained, and most
 published baselines stopped before; so give it many epochs.
 NOTE: positions are counted back from the last event, and no attention weights are dropped.
+NOTE: on planted data it learns far slower than SASRec does, which is not explained yet; no config
+has it.
 """
 
 import dataclasses
