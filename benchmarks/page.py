@@ -17,8 +17,8 @@ This page is generated: `python benchmarks/accuracy.py --table` writes it anew o
 python benchmarks/accuracy.py --suite baselines   run what has no result yet, write this page
 python scripts/reproduce.py ROW                   run one row; after a kill it goes on
 python benchmarks/throughput.py                   jaxrec beside its peers, on two cores: a few works
-python benchmarks/throughput.py --suite full      all of them, in about 40 minutes
-python benchmarks/throughput.py --suite scale     how time and memory grow, in about 25 minutes
+python benchmarks/throughput.py --suite full      all of them, in about an hour
+python benchmarks/throughput.py --suite scale     how time and memory grow, in about 15 minutes
 python benchmarks/data.py                         from a CSV of 20 million rows to a split
 ```
 
