@@ -8,13 +8,12 @@ NOTE: the target of a window is the next item, where the paper's are the next th
 from dataclasses import dataclass
 
 import jax.numpy as jnp
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders.cnn import WindowFilters
 from jaxrec.errors import InputError
-from jaxrec.similarity import dot
+from jaxrec.models.next_item import NextItem
 from jaxrec.typing import Batch, Items, Spec
 
 
@@ -45,7 +44,7 @@ class CaserConfig:
         return Caser(self, spec)
 
 
-class Caser(nn.Module):
+class Caser(NextItem):
     """W'_i [z, p_u] + b'_i: z from the window, p_u the user's vector, W' a table of its own.
 
     NOTE: vectors of users start as zero. So those whom training does not name, as packed rows name
@@ -53,8 +52,6 @@ class Caser(nn.Module):
     """
 
     config: CaserConfig
-    spec: Spec
-    inner_product = True
 
     def setup(self) -> None:
         c, s = self.config, self.spec
@@ -72,12 +69,3 @@ class Caser(nn.Module):
 
     def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
         return jnp.concatenate([self.output_vector(items.id), self.output_bias(items.id)], -1)
-
-    def score(
-        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
-    ) -> Float[Array, "batch queries n"]:
-        return dot(user, item)
-
-    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
-        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
-        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 from jaxrec.embedding import embed
 from jaxrec.encoders import rnn
 from jaxrec.encoders.transformer import Dropout
-from jaxrec.similarity import dot
-from jaxrec.typing import Batch, Items, Spec
+from jaxrec.models.next_item import NextItem
+from jaxrec.typing import Batch, Spec
 
 
 @dataclass(frozen=True)
@@ -40,13 +40,11 @@ class GRU4RecConfig:
         return GRU4Rec(self, spec)
 
 
-class GRU4Rec(nn.Module):
+class GRU4Rec(NextItem):
     """Recurrent layers, dot product with the item table that also embeds the history."""
 
     config: GRU4RecConfig
-    spec: Spec
     cell = rnn.GRU
-    inner_product = True
 
     def setup(self) -> None:
         c = self.config
@@ -61,15 +59,3 @@ class GRU4Rec(nn.Module):
         vectors = self.drop(vectors, train)
         states = self.history(vectors, batch.segment_ids, batch.queries, train)
         return states if self.out is None else self.out(states)
-
-    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
-        return self.item_vector(items.id)
-
-    def score(
-        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
-    ) -> Float[Array, "batch queries n"]:
-        return dot(user, item)
-
-    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
-        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
-        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

@@ -6,14 +6,13 @@ Generative Recommendations" (ICML 2024); see encoders/hstu.py.
 
 from dataclasses import dataclass
 
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders.hstu import Hstu
 from jaxrec.errors import InputError
-from jaxrec.similarity import dot
-from jaxrec.typing import Batch, Items, Spec
+from jaxrec.models.next_item import NextItem
+from jaxrec.typing import Batch, Spec
 
 
 @dataclass(frozen=True)
@@ -40,12 +39,10 @@ class HSTUConfig:
         return HSTU(self, spec)
 
 
-class HSTU(nn.Module):
+class HSTU(NextItem):
     """History units, dot product with the item table that also embeds the history."""
 
     config: HSTUConfig
-    spec: Spec
-    inner_product = True
 
     def setup(self) -> None:
         c = self.config
@@ -60,15 +57,3 @@ class HSTU(nn.Module):
             )
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
         return self.history(hidden, batch.segment_ids, batch.queries, train)
-
-    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
-        return self.item_vector(items.id)
-
-    def score(
-        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
-    ) -> Float[Array, "batch queries n"]:
-        return dot(user, item)
-
-    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
-        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
-        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 from jaxrec.embedding import embed
 from jaxrec.encoders.rnn import AdditiveAttention, Recurrent, states_at
 from jaxrec.encoders.transformer import Dropout
-from jaxrec.similarity import dot
-from jaxrec.typing import Batch, Items, Spec
+from jaxrec.models.next_item import NextItem
+from jaxrec.typing import Batch, Spec
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,10 @@ class NARMConfig:
         return NARM(self, spec)
 
 
-class NARM(nn.Module):
+class NARM(NextItem):
     """v_iᵀ B [h_q, Σ_j α_qj h_j]; the item table also embeds the history."""
 
     config: NARMConfig
-    spec: Spec
-    inner_product = True
 
     def setup(self) -> None:
         c = self.config
@@ -67,15 +65,3 @@ class NARM(nn.Module):
         attended = self.attention(states, batch.segment_ids, batch.queries)
         context = jnp.concatenate([last, attended], axis=-1)
         return self.bilinear(self.drop_context(context, train))
-
-    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
-        return self.item_vector(items.id)
-
-    def score(
-        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
-    ) -> Float[Array, "batch queries n"]:
-        return dot(user, item)
-
-    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
-        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
-        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

@@ -7,14 +7,13 @@ NOTE: one table embeds and scores the items, where the paper's softmax has a mat
 
 from dataclasses import dataclass
 
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders.cnn import DilatedConvolutions
 from jaxrec.errors import InputError
-from jaxrec.similarity import dot
-from jaxrec.typing import Batch, Items, Spec
+from jaxrec.models.next_item import NextItem
+from jaxrec.typing import Batch, Spec
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,10 @@ class NextItNetConfig:
         return NextItNet(self, spec)
 
 
-class NextItNet(nn.Module):
+class NextItNet(NextItem):
     """History convolutions, dot product with the item table that also embeds the history."""
 
     config: NextItNetConfig
-    spec: Spec
-    inner_product = True
 
     def setup(self) -> None:
         c = self.config
@@ -62,15 +59,3 @@ class NextItNet(nn.Module):
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
         return self.history(hidden, batch.segment_ids, batch.queries, train)
-
-    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
-        return self.item_vector(items.id)
-
-    def score(
-        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
-    ) -> Float[Array, "batch queries n"]:
-        return dot(user, item)
-
-    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
-        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
-        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

@@ -9,14 +9,13 @@ BinaryCrossEntropy; FullSoftmax ranks better (Klenitskiy & Vasilev, RecSys 2023)
 from dataclasses import dataclass
 from typing import Literal
 
-from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders.transformer import Norm, Positions, Transformer, compute_dtype
 from jaxrec.errors import InputError
-from jaxrec.similarity import dot
-from jaxrec.typing import Batch, Items, Spec
+from jaxrec.models.next_item import NextItem
+from jaxrec.typing import Batch, Spec
 
 
 @dataclass(frozen=True)
@@ -54,12 +53,10 @@ class SASRecConfig:
         return SASRec(self, spec)
 
 
-class SASRec(nn.Module):
+class SASRec(NextItem):
     """History Transformer, dot product with the item table that also embeds the history."""
 
     config: SASRecConfig
-    spec: Spec
-    inner_product = True
 
     def setup(self) -> None:
         c = self.config
@@ -83,15 +80,3 @@ class SASRec(nn.Module):
             )
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
         return self.history(hidden, batch.segment_ids, batch.queries, train)
-
-    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
-        return self.item_vector(items.id)
-
-    def score(
-        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
-    ) -> Float[Array, "batch queries n"]:
-        return dot(user, item)
-
-    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
-        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
-        return self.score(self.encode_user(batch, train), item)[:, -1, 0]

@@ -1,0 +1,32 @@
+"""What models of histories share whose item table is met by a dot product."""
+
+from typing import Any
+
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxrec.similarity import dot
+from jaxrec.typing import Batch, Items, Spec
+
+
+class NextItem(nn.Module):
+    """Answers queries with vectors, by `encode_user`; items with those of `item_vector`."""
+
+    config: Any
+    spec: Spec
+    inner_product = True
+
+    def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
+        raise NotImplementedError
+
+    def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
+        return self.item_vector(items.id)
+
+    def score(
+        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
+    ) -> Float[Array, "batch queries n"]:
+        return dot(user, item)
+
+    def predict(self, batch: Batch, train: bool = False) -> Float[Array, "batch"]:
+        item = self.encode_item(batch.catalogue.items.take(batch.target[:, -1:]), train)
+        return self.score(self.encode_user(batch, train), item)[:, -1, 0]
