@@ -7,6 +7,7 @@ Each row runs in a process of its own. A row that was cut off goes on where it w
 """
 
 import argparse
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,7 @@ def chosen(bench: Bench, suite: str, names: str | None) -> list[Group]:
         return suites[suite]
     wanted = {bench.row(name).name for name in names.split(",")}
     groups = (
-        Group(group.title, group.metrics, tuple(row for row in group.rows if row.name in wanted))
+        dataclasses.replace(group, rows=tuple(row for row in group.rows if row.name in wanted))
         for group in suites[suite]
     )
     return [group for group in groups if group.rows]

@@ -45,19 +45,19 @@ def page(bench: Bench) -> str:
         parts.append(f"![Ours against the published numbers, {suite}]({suite}.svg)\n")
         for group in groups:
             parts += [f"### {group.title}\n", table(bench, group), _sources(group)]
-            parts.append(_machines([bench.result(row) for row in group.rows]))
+            parts.append(_machines([bench.result(row) for row in group.shown]))
     parts += [speed_page.throughput(bench), speed_page.scale(bench)]
     return "\n".join(part for part in parts if part)
 
 
 def table(bench: Bench, group: Group) -> str:
     """Lay out a group's rows as a Markdown table, ours and the published number side by side."""
-    compared = any(row.published for row in group.rows)
+    compared = any(row.published for row in group.shown)
     head = [f"{name} | published" if compared else name for name in group.metrics]
     lines = [["row", "fit on", *head, "tolerance", "status", "runs", "seconds", "commit"]]
     rule = ["---: | ---:" if compared else "---:" for _ in head]
     lines.append(["---", "---", *rule, "---:", "---", "---:", "---:", "---"])
-    for row in group.rows:
+    for row in group.shown:
         result = bench.result(row)
         measured = ["–"] * 3 if result is None else _provenance(result)
         cells = [_ours(result, name) for name in group.metrics]
@@ -111,7 +111,7 @@ def _provenance(result: dict[str, Any]) -> list[str]:
 def _sources(group: Group) -> str:
     """Say where the published numbers come from, each source once."""
     rows: dict[str, list[str]] = {}
-    for row in group.rows:
+    for row in group.shown:
         if row.published:
             rows.setdefault(row.source, []).append(row.name)
     if len(rows) == 1:

@@ -76,11 +76,20 @@ class Row:
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one data set and protocol, which stand in one table."""
+    """Rows of one data set and protocol, which stand in one table.
+
+    The rows of `beside` belong to another suite and are only shown again.
+    """
 
     title: str
     metrics: tuple[str, ...]
     rows: tuple[Row, ...]
+    beside: tuple[Row, ...] = ()
+
+    @property
+    def shown(self) -> tuple[Row, ...]:
+        """The rows of the table, those from elsewhere first."""
+        return (*self.beside, *self.rows)
 
 
 @dataclass(frozen=True)
@@ -99,12 +108,14 @@ class Bench:
 
     def suites(self) -> dict[str, list[Group]]:
         """Read the rows, by suite."""
-        tables = self.targets()
-        return {
-            suite: [_group(suite, table) for table in groups]
-            for suite, groups in tables.items()
-            if isinstance(groups, list)
-        }
+        suites: dict[str, list[Group]] = {}
+        seen: dict[str, Row] = {}
+        for suite, tables in self.targets().items():
+            if not isinstance(tables, list):
+                continue
+            suites[suite] = [_group(suite, table, seen) for table in tables]
+            seen |= {row.name: row for row in rows_of(suites[suite])}
+        return suites
 
     def rows(self) -> dict[str, Row]:
         return {row.name: row for groups in self.suites().values() for row in rows_of(groups)}
@@ -137,15 +148,16 @@ def rows_of(groups: list[Group]) -> Iterator[Row]:
         yield from group.rows
 
 
-def _group(suite: str, table: dict[str, Any]) -> Group:
-    defaults = {k: v for k, v in table.items() if k not in ("title", "rows")}
+def _group(suite: str, table: dict[str, Any], others: dict[str, Row]) -> Group:
+    defaults = {k: v for k, v in table.items() if k not in ("title", "rows", "beside")}
     rows = []
     for name, given in table["rows"].items():
         fields = {"config": name, **defaults, **given}
         for several in ("metrics", "overrides"):
             fields[several] = tuple(fields.get(several, ()))
         rows.append(Row(name=name, suite=suite, **fields))
-    return Group(table["title"], tuple(table["metrics"]), tuple(rows))
+    beside = tuple(others[name] for name in table.get("beside", ()))
+    return Group(table["title"], tuple(table["metrics"]), tuple(rows), beside)
 
 
 def status(row: Row, result: dict[str, Any] | None) -> Status:
