@@ -3,11 +3,12 @@
 Command:  jaxrec train beauty_sasrec_ss
 Time:     not measured here yet.
 Expected: not measured here yet; published test HR@10 .0921, NDCG@10 .0531.
-Tuned:    no; the settings are those of the published table. (The configs beside it have 256
-          factors where the table has 64: --model.embed-dim 256.) The negatives are drawn alike, so
-          the published loss has no log-Q correction; with ours, --objective.correct, their sum
-          stands for that of all items. A batch of 16 packed rows holds about as many targets as
-          128 users.
+Tuned:    on validation NDCG@10 by three trials of seed 0: the published settings, dropout .2 and
+          no log-Q correction (.0617; its test HR@10 is .0826, NDCG@10 .0476), dropout .5 (.0657),
+          and with the correction, so that 256 negatives stand for all items (.0694, this one).
+          Width and step size are the published ones. (The configs beside the published table have
+          256 factors where the table has 64: --model.embed-dim 256.) A batch of 16 packed rows
+          holds about as many targets as 128 users.
 Paper:    Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018; the row is that
           of Tikhonovich et al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular
           Fashion", RecSys 2025 (blondered/transformer_benchmark).
@@ -28,11 +29,11 @@ def get_config() -> Config:
     return Config(
         data=DataConfig(path="beauty"),
         model=SASRecConfig(
-            embed_dim=64, num_layers=1, num_heads=1, mlp_ratio=1, dropout=0.2, history_length=50
+            embed_dim=64, num_layers=1, num_heads=1, mlp_ratio=1, dropout=0.5, history_length=50
         ),
-        objective=SampledSoftmax(Uniform(256, avoid_positives=False), shared=False, correct=False),
+        objective=SampledSoftmax(Uniform(256, avoid_positives=False), shared=False),
         batches=PackedSequences(batch_size=16, length=50),
         optimizer=Adam(learning_rate=1e-3),
         protocol=Protocol(metrics=("hit_rate@10", "ndcg@10"), monitor="ndcg@10"),
-        train=TrainConfig(epochs=200, patience=50),
+        train=TrainConfig(epochs=100, patience=10),
     )
