@@ -1,5 +1,7 @@
 """How a user's vector and an item's make a score: a dot, a cosine, or an MLP over both.
 
+A user of several vectors, one an interest, is scored by the best of them (`max_dot`).
+
 Each similarity does what it can for a user alone and for an item alone (`user`, `item`), once each;
 calling it then crosses the two. So a full ranking by the MLP pays no first layer for each pair.
 `inner_product` says whether an index of vectors can serve it.
@@ -7,6 +9,7 @@ calling it then crosses the two. So a full ranking by the MLP pays no first laye
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import ClassVar
 
 import jax
@@ -48,6 +51,17 @@ def _dot_backward(vectors: tuple[Array, Array], upstream: Array) -> tuple[Array,
 
 
 _dot_shared.defvjp(_dot_forward, _dot_backward)
+
+
+def max_dot(
+    user: Float[Array, "batch queries vectors dim"],
+    item: Float[Array, "n dim"] | Float[Array, "batch n dim"],
+) -> Float[Array, "batch queries n"]:
+    """Give the largest product of each item with one of a query's vectors.
+
+    One vector at a time, so that nothing larger than the scores is held.
+    """
+    return reduce(jnp.maximum, [dot(user[:, :, k], item) for k in range(user.shape[2])])
 
 
 def unit(vector: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
