@@ -9,8 +9,10 @@ from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
+from jaxrec.models.bag import BagConfig
 from jaxrec.models.bert4rec import BERT4RecConfig
 from jaxrec.models.caser import CaserConfig
+from jaxrec.models.comirec import ComiRecConfig
 from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.hstu import HSTUConfig
@@ -192,6 +194,42 @@ class TestNARM(ModelContract):
 @pytest.mark.slow
 class TestNARMPacked(ModelContract):
     config = NARMConfig(embed_dim=16, hidden_dim=20, context_dropout=0.1, history_length=30)
+    objective = FullSoftmax(chunk=50)
+    batches = PackedSequences(batch_size=8, length=30)
+
+
+class TestComiRec(ModelContract):
+    config = ComiRecConfig(embed_dim=16, hidden_dim=32, dropout=0.1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestMindPacked(ModelContract):
+    config = ComiRecConfig(
+        embed_dim=16, routing="dynamic", adaptive=True, power=2.0, dropout=0.1, history_length=30
+    )
+    objective = SampledSoftmax(Uniform(8))
+    batches = PackedSequences(batch_size=8, length=30)
+
+
+@pytest.mark.slow
+class TestComiRecPairs(ModelContract):
+    config = ComiRecConfig(embed_dim=16, hidden_dim=32, dropout=0.1, history_length=8)
+    objective = BinaryCrossEntropy(Uniform(3))
+    batches = Pairs(batch_size=64, history_length=8)
+    steps = 150
+
+
+class TestBag(ModelContract):
+    config = BagConfig(embed_dim=16, dropout=0.1, history_length=16)
+    objective = FullSoftmax(chunk=50)
+    batches = Sequences(batch_size=16, length=16)
+
+
+@pytest.mark.slow
+class TestBagPacked(ModelContract):
+    config = BagConfig(embed_dim=16, dropout=0.1, history_length=30)
     objective = FullSoftmax(chunk=50)
     batches = PackedSequences(batch_size=8, length=30)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxrec.errors import InputError
-from jaxrec.similarity import Cosine, Dot, Mlp, dot, unit
+from jaxrec.similarity import Cosine, Dot, Mlp, dot, max_dot, unit
 
 KEYS = jax.random.split(jax.random.key(0), 3)
 USER = jax.random.normal(KEYS[0], (3, 2, 4))
@@ -41,6 +41,15 @@ def test_dot_is_the_sum_of_products(queries):
     user = jax.random.normal(KEYS[0], (3, queries, 4))
     expected = np.einsum("bqd,bnd->bqn", user, OWN)
     np.testing.assert_allclose(dot(user, OWN), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("item", [SHARED, OWN], ids=["shared", "candidates"])
+def test_max_dot_is_the_largest_of_the_products(item):
+    user = jax.random.normal(KEYS[0], (3, 2, 3, 4))
+    candidates = np.broadcast_to(item, (3, 5, 4))
+    expected = np.einsum("bqkd,bnd->bqkn", user, candidates).max(2)
+    np.testing.assert_allclose(max_dot(user, item), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(max_dot(user[:, :, :1], item), dot(user[:, :, 0], item))
 
 
 def test_cosine_by_hand():

@@ -117,7 +117,7 @@ def route(
 
 
 def squash(x: Float[Array, "*batch dim"]) -> Float[Array, "*batch dim"]:
-    """Shorten vectors of length r to r² / (1 + r²); a zero vector stays zero, and has a gradient."""
+    """Shorten vectors of length r to r² / (1 + r²); a zero vector stays zero, with a gradient."""
     square = jnp.square(x).sum(-1, keepdims=True)
     return x * (square / (1 + square) * jax.lax.rsqrt(jnp.maximum(square, 1e-12)))
 

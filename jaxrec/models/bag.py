@@ -39,7 +39,7 @@ class BagConfig:
 
 
 class Bag(NextItem):
-    """Σ_j decay^(age of j) p_j · q_i / Σ_j decay^(age of j), with tables p to read and q to score."""
+    """Σ_j decay^(age of j) p_j·q_i / Σ_j decay^(age of j): p is a table to read, q one to score."""
 
     config: BagConfig
 

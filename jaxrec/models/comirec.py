@@ -108,8 +108,8 @@ class ComiRec(NextItem):
 def of_target(
     found: Interests, target: Float[Array, "batch queries dim"], power: float | None
 ) -> Float[Array, "batch queries dim"]:
-    """Pick the interest that fits each target best (ComiRec, eq. 5) or, given a power p, sum them by
-    the softmax of their products with it to the p (MIND, eq. 8), signs kept.
+    """Pick the interest that fits each target best (ComiRec, eq. 5) or, given a power p, sum all by
+    the softmax of their products with the target to the p (MIND, eq. 8), signs kept.
     """
     vectors, there = found
     fit = jnp.einsum("bqkd,bqd->bqk", vectors, target)
