@@ -13,11 +13,13 @@ import pytest
 
 from benchmarks import judge, processes, scale, speed_page, throughput
 from benchmarks.ours import models
+from benchmarks.ours.__main__ import MAKERS
 from benchmarks.peers import worker
 from benchmarks.rows import HERE, Bench
 from benchmarks.works import WORKS
-from jaxrec.data.batches import question, resident
+from jaxrec.data.batches import PackedSequences, question, resident
 from jaxrec.errors import InputError
+from jaxrec.objectives import MaskedItems
 from tests.contracts import checkerboard
 
 
@@ -33,7 +35,7 @@ def test_every_kind_of_work_has_a_goal_and_a_peer():
     assert set(goals) >= {work.kind for work in WORKS}
     assert len({work.name for work in WORKS}) == len(WORKS)
     for work in WORKS:
-        assert (HERE / "peers" / f"{work.peer}_peer.py").exists()
+        assert f'"{work.kind}": ' in (HERE / "peers" / f"{work.peer}_peer.py").read_text()
         pinned = (HERE / "peers" / f"{work.peer}.txt").read_text().splitlines()
         assert all("==" in line for line in pinned if not line.startswith("#"))
 
@@ -207,3 +209,31 @@ def test_our_models_train_on_small_data():
         small = dataclasses.replace(work, params=work.params | {"dim": 4, "batch": 64})
         side = models.epochs(small, prepared)
         assert side.answers(side.once())["lists"].shape == (len(prepared.split.train.users), 10)
+
+
+SMALL = {"dim": 4, "hidden": 6, "layers": 1, "length": 8, "batch": 64, "horizontal": 2}
+
+
+@pytest.mark.parametrize("kind", ["gru4rec", "caser", "bert4rec", "bert4rec_rectools"])
+def test_our_sequence_models_train_on_small_data(kind):
+    prepared = checkerboard()
+    work = next(work for work in WORKS if work.kind == kind)
+    work = dataclasses.replace(work, params=work.params | SMALL)
+    side = MAKERS[kind](work, prepared)
+    found = side.once()
+    shown = np.minimum(np.bincount(prepared.split.train.user), 8).sum()
+    if kind == "bert4rec_rectools":
+        assert side.answers(found)["lists"].shape == (len(prepared.split.train.users), 10)
+    elif kind == "bert4rec":
+        # At least one item of each user is hidden, and far from all of them.
+        assert len(prepared.split.train.users) <= found.figures["positions"] < shown / 2
+    else:
+        known = np.bincount(prepared.split.train.user)
+        assert found.figures["positions"] == np.clip(known - 1, 0, 8).sum()
+
+
+def test_hidden_items_are_counted_as_the_objective_asks_for_them():
+    data = resident(checkerboard(), checkerboard().split.train)
+    batches = PackedSequences(3, 8, whole=True).build(checkerboard().split.train, data, 0)
+    users = batches.examples_per_epoch
+    assert models.targets_of(MaskedItems(last_fraction=1.0), batches) == users

@@ -33,6 +33,10 @@ MAKERS: dict[str, Callable[[Work, Any], Side]] = {
     "sasrec": models.epochs,
     "sasrec_position": models.positions,
     "sasrec_until": models.to_goal,
+    "gru4rec": models.positions,
+    "caser": models.positions,
+    "bert4rec": models.positions,
+    "bert4rec_rectools": models.epochs,
 }
 """Works on a split."""
 

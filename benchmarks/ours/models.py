@@ -4,7 +4,9 @@ import dataclasses
 import time
 from typing import Any
 
+import jax
 import numpy as np
+from jaxtyping import Array, Int
 
 from benchmarks.ours.answers import asker
 from benchmarks.ours.side import Side
@@ -12,15 +14,20 @@ from benchmarks.ours.trainer import Trainer
 from benchmarks.peers.worker import Answers, Told, curve
 from benchmarks.works import Work
 from jaxrec.config import Config
-from jaxrec.data.batches import PackedSequences, Pairs, resident
+from jaxrec.data.batches import Batches, PackedSequences, Pairs, Sequences, resident
 from jaxrec.data.prepare import DataConfig, Prepared
+from jaxrec.encoders.transformer import Norm
 from jaxrec.evaluate import make_evaluator
+from jaxrec.masking import hide
 from jaxrec.metrics.protocol import Protocol
+from jaxrec.models.bert4rec import BERT4RecConfig
+from jaxrec.models.caser import CaserConfig
 from jaxrec.models.deep_rec import DeepRecConfig
+from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.negatives import Uniform
-from jaxrec.objectives import BinaryCrossEntropy, Bpr, FullSoftmax, InBatchSoftmax
+from jaxrec.objectives import BinaryCrossEntropy, Bpr, FullSoftmax, InBatchSoftmax, MaskedItems
 from jaxrec.optimizer import Adam, Sgd
 from jaxrec.similarity import Dot, Mlp
 from jaxrec.train_step import TrainConfig
@@ -56,9 +63,7 @@ def two_towers(p: Params, prepared: Prepared) -> Config:
 
 def sasrec(p: Params, prepared: Prepared) -> Config:
     """As many steps an epoch as there are batches of `batch` users."""
-    rows, users = _packed(p, prepared)
-    steps = -(-users // p["batch"])
-    return sasrec_of(p, PackedSequences(-(-rows // steps), p["length"]))
+    return sasrec_of(p, _as_many_steps(p, prepared))
 
 
 def sasrec_position(p: Params, prepared: Prepared) -> Config:
@@ -73,15 +78,61 @@ def sasrec_until(p: Params, prepared: Prepared) -> Config:
 
 
 def sasrec_of(p: Params, batches: PackedSequences) -> Config:
-    model = SASRecConfig(
+    model = SASRecConfig(**_transformer(p))
+    return _config(model, FullSoftmax(), batches, p)
+
+
+def gru4rec(p: Params, prepared: Prepared) -> Config:
+    """As many targets a step as the peer has."""
+    model = GRU4RecConfig(
         embed_dim=p["dim"],
-        num_layers=p["layers"],
-        num_heads=p["heads"],
-        mlp_ratio=p["mlp_ratio"],
+        hidden_dim=p["hidden"],
         dropout=p["dropout"],
         history_length=p["length"],
     )
+    batches = PackedSequences(round(p["batch"] / p["length"]), p["length"])
     return _config(model, FullSoftmax(), batches, p)
+
+
+def caser(p: Params, prepared: Prepared) -> Config:
+    """As many targets a step as the peer has, and users of their own: rows that are not packed."""
+    model = CaserConfig(
+        embed_dim=p["dim"],
+        num_horizontal=p["horizontal"],
+        num_vertical=p["vertical"],
+        dropout=p["dropout"],
+        history_length=p["length"],
+    )
+    batches = Sequences(round(p["batch"] / p["length"]), p["length"])
+    return _config(model, FullSoftmax(), batches, p)
+
+
+def bert4rec(p: Params, prepared: Prepared) -> Config:
+    """Nearly as many rows a step as the peer has, so many that no step of an epoch is part full."""
+    rows, _ = _packed(p, prepared, whole=True)
+    batches = PackedSequences(-(-rows // -(-rows // p["batch"])), p["length"], whole=True)
+    return bert4rec_of(p, batches, "post")
+
+
+def bert4rec_rectools(p: Params, prepared: Prepared) -> Config:
+    """As many steps an epoch as there are batches of `batch` users."""
+    return bert4rec_of(p, _as_many_steps(p, prepared, whole=True), "pre")
+
+
+def bert4rec_of(p: Params, batches: PackedSequences, norm: Norm) -> Config:
+    model = BERT4RecConfig(**_transformer(p), norm=norm)
+    return _config(model, MaskedItems(p["mask_fraction"], last_fraction=0.0), batches, p)
+
+
+def _transformer(p: Params) -> Params:
+    return {
+        "embed_dim": p["dim"],
+        "num_layers": p["layers"],
+        "num_heads": p["heads"],
+        "mlp_ratio": p["mlp_ratio"],
+        "dropout": p["dropout"],
+        "history_length": p["length"],
+    }
 
 
 def _config(model: Any, objective: Any, batches: Any, p: Params) -> Config:
@@ -89,10 +140,17 @@ def _config(model: Any, objective: Any, batches: Any, p: Params) -> Config:
     return Config(DataConfig(), model, objective, batches, optimizer, train=train)
 
 
-def _packed(p: Params, prepared: Prepared) -> tuple[int, int]:
+def _as_many_steps(p: Params, prepared: Prepared, whole: bool = False) -> PackedSequences:
+    """Pack users into as many steps an epoch as there are batches of `batch` users."""
+    rows, users = _packed(p, prepared, whole)
+    steps = -(-users // p["batch"])
+    return PackedSequences(-(-rows // steps), p["length"], whole)
+
+
+def _packed(p: Params, prepared: Prepared, whole: bool) -> tuple[int, int]:
     """Count the rows that the users are packed into, and the users."""
     train = prepared.split.train
-    batches = PackedSequences(1, p["length"]).build(train, resident(prepared, train), 0)
+    batches = PackedSequences(1, p["length"], whole).build(train, resident(prepared, train), 0)
     return batches.steps_per_epoch, batches.examples_per_epoch
 
 
@@ -107,6 +165,10 @@ CONFIGS = {
     "sasrec": sasrec,
     "sasrec_position": sasrec_position,
     "sasrec_until": sasrec_until,
+    "gru4rec": gru4rec,
+    "caser": caser,
+    "bert4rec": bert4rec,
+    "bert4rec_rectools": bert4rec_rectools,
 }
 
 
@@ -121,8 +183,7 @@ def positions(work: Work, prepared: Prepared) -> Side:
     """Train on by an epoch, and tell its seconds for a million targets."""
     config = CONFIGS[work.kind](work.params, prepared)
     trainer = Trainer(config, prepared)
-    known = np.diff(np.asarray(trainer.plan.batches.data.resident.histories.indptr))
-    targets = int(np.clip(known - 1, 0, work.params["length"]).sum())
+    targets = targets_of(config.objective, trainer.plan.batches)
 
     def once() -> Told:
         began = time.perf_counter()
@@ -131,6 +192,21 @@ def positions(work: Work, prepared: Prepared) -> Side:
         return Told(None, {"seconds": seconds / targets * 1e6, "positions": targets})
 
     return Side(once, lambda _: {}, trainer.program)
+
+
+def targets_of(objective: Any, batches: Batches) -> int:
+    """Count the queries of an epoch that weigh something: of one draw, where items are hidden."""
+
+    @jax.jit
+    def count(data: Any, step: Int[Array, ""]) -> Int[Array, ""]:
+        batch = batches.batch_at(data, step)
+        if isinstance(objective, MaskedItems):
+            key = jax.random.fold_in(jax.random.key(0), step)
+            batch = hide(batch, objective.mask_fraction, objective.last_fraction, key)
+        return (batch.weights > 0).sum()
+
+    steps = range(batches.steps_per_epoch)
+    return sum(int(count(batches.data, np.int32(step))) for step in steps)
 
 
 def to_goal(work: Work, prepared: Prepared) -> Side:

@@ -121,43 +121,81 @@ def neumf_ranking(data, params):
     )
 
 
-def sasrec_position(data, params):
-    """Some steps of an epoch; each example is a prefix, and trains one position."""
-    events = [np.concatenate([data[f"{x}{y}"] for x in PARTS.values()]) for y in ("user", "item")]
-    order = np.argsort(events[0], kind="stable")
-    columns = {
-        "user_id:token": events[0][order],
-        "item_id:token": events[1][order],
-        "timestamp:float": np.arange(len(order)),
-    }
-    settings = {
-        **LAST,
-        "train_neg_sample_args": None,
-        "train_batch_size": params["batch"],
-        "learning_rate": params["learning_rate"],
+def sequential(model, own, targets=len):
+    """Some steps of an epoch, whose seconds are told for a million targets.
+
+    Each example is a prefix of a user's events. own: the settings that the work's params make;
+    targets: counts those of a batch, of which each example has one if nothing else is said.
+    """
+
+    def of(data, params):
+        events = [
+            np.concatenate([data[f"{x}{y}"] for x in PARTS.values()]) for y in ("user", "item")
+        ]
+        order = np.argsort(events[0], kind="stable")
+        columns = {
+            "user_id:token": events[0][order],
+            "item_id:token": events[1][order],
+            "timestamp:float": np.arange(len(order)),
+        }
+        settings = {
+            **LAST,
+            "train_neg_sample_args": None,
+            "train_batch_size": params["batch"],
+            "learning_rate": params["learning_rate"],
+            "MAX_ITEM_LIST_LENGTH": params["length"],
+            "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
+            **own(params),
+        }
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "data").mkdir()
+            file = Path(folder, "data", "data.inter")
+            pd.DataFrame(columns).to_csv(file, sep="\t", index=False)
+            _, train, _, trainer = loaded(config_of(model, folder, settings))
+
+        def once():
+            counts = []
+
+            def batches():
+                for batch in islice(train, params["peer_steps"]):
+                    counts.append(int(targets(batch)))
+                    yield batch
+
+            began = time.perf_counter()
+            trainer._train_epoch(batches(), 0)
+            seconds = time.perf_counter() - began
+            positions = sum(counts)
+            return worker.Told(None, {"seconds": seconds / positions * 1e6, "positions": positions})
+
+        return once, lambda _: {}
+
+    return of
+
+
+def transformer(params):
+    return {
         "hidden_size": params["dim"],
         "inner_size": params["dim"] * params["mlp_ratio"],
         "n_layers": params["layers"],
         "n_heads": params["heads"],
         "hidden_dropout_prob": params["dropout"],
         "attn_dropout_prob": 0.0,
-        "MAX_ITEM_LIST_LENGTH": params["length"],
-        "load_col": {"inter": ["user_id", "item_id", "timestamp"]},
     }
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "data").mkdir()
-        file = Path(folder, "data", "data.inter")
-        pd.DataFrame(columns).to_csv(file, sep="\t", index=False)
-        _, train, _, trainer = loaded(config_of("SASRec", folder, settings))
 
-    def once():
-        began = time.perf_counter()
-        trainer._train_epoch(islice(train, params["peer_steps"]), 0)
-        seconds = time.perf_counter() - began
-        positions = params["peer_steps"] * params["batch"]
-        return worker.Told(None, {"seconds": seconds / positions * 1e6, "positions": positions})
 
-    return once, lambda _: {}
+def bert(params):
+    # ft_ratio: the share of batches that hide the last item only; no more than one target a row.
+    return {**transformer(params), "mask_ratio": params["mask_fraction"], "ft_ratio": 0}
+
+
+def gru(params):
+    sizes = {"embedding_size": params["dim"], "hidden_size": params["hidden"]}
+    return {**sizes, "dropout_prob": params["dropout"]}
+
+
+def filters(params):
+    sizes = {"embedding_size": params["dim"], "nh": params["horizontal"], "nv": params["vertical"]}
+    return {**sizes, "dropout_prob": params["dropout"]}
 
 
 def csv(data, params):
@@ -197,7 +235,12 @@ if __name__ == "__main__":
                 "mf_bpr": training("BPR", lambda params: {"embedding_size": params["dim"]}),
                 "neumf": training("NeuMF", neumf_settings),
                 "neumf_ranking": neumf_ranking,
-                "sasrec_position": sasrec_position,
+                "sasrec_position": sequential("SASRec", transformer),
+                "gru4rec": sequential("GRU4Rec", gru),
+                "caser": sequential("Caser", filters),
+                "bert4rec": sequential(
+                    "BERT4Rec", bert, targets=lambda batch: (batch["MASK_INDEX"] > 0).sum()
+                ),
                 "csv": csv,
             }
             worker.main(makers, recbole.__version__)

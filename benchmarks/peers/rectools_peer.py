@@ -10,7 +10,7 @@ import torch
 import worker
 from rectools import Columns
 from rectools.dataset import Dataset
-from rectools.models import EASEModel, SASRecModel
+from rectools.models import BERT4RecModel, EASEModel, SASRecModel
 
 THREADS = 2
 
@@ -40,14 +40,14 @@ def ease(data, params):
     return once, lambda model: {"lists": best(model, dataset, data)}
 
 
-def epochs_of(data, params):
-    """A SASRec, its data set, and what trains it on for an epoch, by the trainer alone."""
+def epochs_of(data, params, kind=SASRecModel, **own):
+    """A Transformer, its data set, and what trains it on for an epoch, by the trainer alone."""
     warnings.simplefilter("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     torch.set_num_threads(THREADS)
     torch.manual_seed(0)
     dataset = dataset_of(data)
-    model = SASRecModel(
+    model = kind(
         n_blocks=params["layers"],
         n_heads=params["heads"],
         n_factors=params["dim"],
@@ -56,6 +56,7 @@ def epochs_of(data, params):
         loss="softmax",
         lr=params["learning_rate"],
         batch_size=params["batch"],
+        **own,
     )
     model.fit_partial(dataset, min_epochs=0, max_epochs=0)  # builds it
     batches = model.data_preparator.get_dataloader_train()
@@ -76,6 +77,12 @@ def sasrec(data, params):
     return epoch, lambda model: {"lists": best(model, dataset, data)}
 
 
+def bert4rec(data, params):
+    masked = {"mask_prob": params["mask_fraction"]}
+    _, dataset, epoch = epochs_of(data, params, BERT4RecModel, **masked)
+    return epoch, lambda model: {"lists": best(model, dataset, data)}
+
+
 def sasrec_until(data, params):
     target = np.zeros(int(data["num_users"]), int)
     target[data["validation_user"]] = data["validation_item"] + 1
@@ -89,5 +96,10 @@ def sasrec_until(data, params):
 
 
 if __name__ == "__main__":
-    makers = {"ease": ease, "sasrec": sasrec, "sasrec_until": sasrec_until}
+    makers = {
+        "ease": ease,
+        "sasrec": sasrec,
+        "sasrec_until": sasrec_until,
+        "bert4rec_rectools": bert4rec,
+    }
     worker.main(makers, rectools.__version__)
