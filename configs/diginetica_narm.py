@@ -27,8 +27,8 @@ def get_config() -> Config:
             embed_dim=50, hidden_dim=100, dropout=0.25, context_dropout=0.5, history_length=30
         ),
         objective=SampledSoftmax(Popularity(2048, power=0.5, avoid_positives=False)),
-        batches=PackedSequences(batch_size=64, length=30),
-        optimizer=Adam(learning_rate=1e-3),
+        batches=PackedSequences(batch_size=16, length=30),
+        optimizer=Adam(learning_rate=2e-3),
         protocol=Protocol(
             metrics=("recall@20", "mrr@20"),
             monitor="mrr@20",

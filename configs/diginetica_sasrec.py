@@ -27,8 +27,8 @@ def get_config() -> Config:
             embed_dim=100, num_layers=2, num_heads=1, mlp_ratio=1, dropout=0.3, history_length=30
         ),
         objective=SampledSoftmax(Popularity(2048, power=0.5, avoid_positives=False)),
-        batches=PackedSequences(batch_size=64, length=30),
-        optimizer=Adam(learning_rate=1e-3),
+        batches=PackedSequences(batch_size=16, length=30),
+        optimizer=Adam(learning_rate=2e-3),
         protocol=Protocol(
             metrics=("recall@20", "mrr@20"),
             monitor="mrr@20",
