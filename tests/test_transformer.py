@@ -5,6 +5,7 @@ import pytest
 
 from jaxrec.encoders import transformer
 from jaxrec.encoders.transformer import (
+    Block,
     Dropout,
     Transformer,
     angles,
@@ -31,6 +32,7 @@ VARIANTS = [
     {"positions": "rotary"},
     {"causal": False},
     {"causal": False, "norm": "post", "positions": "rotary"},
+    {"gated": True, "activation": "swiglu"},
 ]
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 
@@ -87,6 +89,37 @@ def test_the_gradient_of_attention_is_that_of_autodiff(seen):
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected
     )
+
+
+def test_a_gated_block_is_ten_lines_of_numpy():
+    block = Block(2, 16, 0.0, jnp.dtype("float32"), True, "pre", True, "swiglu")
+    x, where = X[0], causal(SEGMENTS[:1])
+    variables = block.init(KEYS[3], x, where, every(SEGMENTS[:1]), False, None)
+    shapes = jax.tree.map(lambda a: a.shape, variables["params"])
+    noise = jax.tree.map(
+        lambda a: a + 0.3 * jax.random.normal(KEYS[2], a.shape), variables["params"]
+    )  # biases and scales at their start would say nothing
+    found = block.apply({"params": noise}, x, where, every(SEGMENTS[:1]), False, None)
+    p = jax.tree.map(np.asarray, noise)
+
+    def dense(name, a):
+        return a @ p[name]["kernel"] + p[name].get("bias", 0)
+
+    def norm(name, a):
+        a = (a - a.mean(-1, keepdims=True)) / np.sqrt(a.var(-1, keepdims=True) + 1e-6)
+        return a * p[name]["scale"] + p[name]["bias"]
+
+    def sigmoid(a):
+        return 1 / (1 + np.exp(-a))
+
+    a = np.asarray(x)
+    qkv = dense("Dense_0", norm("LayerNorm_0", a)).reshape(1, 7, 3, 2, 4).transpose(2, 0, 3, 1, 4)
+    mixed = plain_attention(*qkv, np.asarray(where)).transpose(0, 2, 1, 3).reshape(7, 8)
+    a = a + sigmoid(dense("Dense_2", a)) * dense("Dense_1", mixed)
+    switch, value = np.split(dense("Dense_3", norm("LayerNorm_1", a)), 2, axis=1)
+    out = dense("Dense_4", switch * sigmoid(switch) * value)
+    np.testing.assert_allclose(found, a + sigmoid(dense("Dense_5", a)) * out, rtol=1e-4, atol=1e-4)
+    assert "bias" not in shapes["Dense_3"] | shapes["Dense_4"]
 
 
 def test_no_key_gives_zero():

@@ -12,6 +12,7 @@ from jaxrec.errors import InputError
 
 Positions = Literal["learned", "sinusoidal", "rotary"]
 Norm = Literal["pre", "post"]
+Activation = Literal["gelu", "swiglu"]
 
 
 class Transformer(nn.Module):
@@ -26,6 +27,7 @@ class Transformer(nn.Module):
                whatever the length of the history. "learned" adds a table of max_length rows,
                "sinusoidal" fixed waves, and "rotary" turns queries and keys (Su et al. 2021), so
                that attention knows the distance of two events and nothing else.
+    gated, activation: see Block.
     """
 
     max_length: int
@@ -37,6 +39,8 @@ class Transformer(nn.Module):
     causal: bool = True
     norm: Norm = "pre"
     positions: Positions = "learned"
+    gated: bool = False
+    activation: Activation = "gelu"
 
     @nn.compact
     def __call__(
@@ -68,7 +72,14 @@ class Transformer(nn.Module):
         for number in range(self.num_layers):
             asked = queries if number == self.num_layers - 1 else every
             block = Block(
-                self.num_heads, self.mlp_dim, self.dropout, self.dtype, self.causal, self.norm
+                num_heads=self.num_heads,
+                mlp_dim=self.mlp_dim,
+                dropout=self.dropout,
+                dtype=self.dtype,
+                causal=self.causal,
+                norm=self.norm,
+                gated=self.gated,
+                activation=self.activation,
             )
             x = block(x, where, asked, train, angle)
         x = x if self.num_layers else at_queries(x, queries, shape[1])
@@ -87,7 +98,13 @@ class Transformer(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm: x + attention(norm(x)), then x + mlp(norm(x)); post-norm: norm(x + …) of both."""
+    """Pre-norm: x + attention(norm(x)), then x + mlp(norm(x)); post-norm: norm(x + …) of both.
+
+    gated:      each update is multiplied by σ(W x + b), x being what it is added to, not normalised
+                (Borisyuk et al., "From Features to Transformers", 2025: LiGR).
+    activation: the MLP's: W₂ gelu(W₁ x), or "swiglu", W₂ (silu(W₁ x) · W₃ x), which has no biases
+                and drops some of its hidden units as well (Shazeer, "GLU Variants", 2020).
+    """
 
     num_heads: int
     mlp_dim: int
@@ -95,6 +112,8 @@ class Block(nn.Module):
     dtype: jnp.dtype
     causal: bool
     norm: Norm
+    gated: bool
+    activation: Activation
 
     @nn.compact
     def __call__(
@@ -117,11 +136,24 @@ class Block(nn.Module):
         if queries.shape[1] != length:
             where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
         mixed = self.attend(q, k, v, where)
-        x = x + Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
-        x = normed(x, "post")
-        hidden = nn.Dense(self.mlp_dim, dtype=self.dtype)(normed(x, "pre"))
-        out = nn.Dense(dim, dtype=self.dtype)(nn.gelu(hidden))
-        return normed(x + Dropout(self.dropout)(out, train), "post")
+        out = Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
+        x = normed(x + self.gate(x, out), "post")
+        out = Dropout(self.dropout)(self.mlp(normed(x, "pre"), train), train)
+        return normed(x + self.gate(x, out), "post")
+
+    def gate(self, x: Float[Array, "n dim"], update: Float[Array, "n dim"]) -> Array:
+        if not self.gated:
+            return update
+        return nn.sigmoid(nn.Dense(x.shape[-1], dtype=self.dtype)(x)) * update
+
+    def mlp(self, x: Float[Array, "n dim"], train: bool) -> Float[Array, "n dim"]:
+        if self.activation == "gelu":
+            hidden = nn.gelu(nn.Dense(self.mlp_dim, dtype=self.dtype)(x))
+            return nn.Dense(x.shape[-1], dtype=self.dtype)(hidden)
+        both = nn.Dense(2 * self.mlp_dim, use_bias=False, dtype=self.dtype)(x)
+        switch, value = jnp.split(both, 2, axis=-1)
+        hidden = Dropout(self.dropout)(nn.silu(switch) * value, train)
+        return nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(hidden)
 
     def attend(
         self,

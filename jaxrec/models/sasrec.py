@@ -4,6 +4,8 @@ Kang & McAuley, "Self-Attentive Sequential Recommendation" (ICDM 2018).
 NOTE: pre-norm blocks, a GELU, and positions counted back from the last event, where the paper's
 blocks normalise queries only and its positions count columns. The paper's loss is
 BinaryCrossEntropy; FullSoftmax ranks better (Klenitskiy & Vasilev, RecSys 2023).
+eSASRec (Tikhonovich et al., RecSys 2025) is SASRec with LiGR's blocks, `gated` and "swiglu", and a
+sampled softmax.
 """
 
 from dataclasses import dataclass
@@ -12,7 +14,7 @@ from typing import Literal
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
-from jaxrec.encoders.transformer import Norm, Positions, Transformer, compute_dtype
+from jaxrec.encoders.transformer import Activation, Norm, Positions, Transformer, compute_dtype
 from jaxrec.errors import InputError
 from jaxrec.models.next_item import NextItem
 from jaxrec.typing import Batch, Spec
@@ -38,6 +40,11 @@ class SASRecConfig:
     """What is normalised: what a block reads ("pre"), or each sum of it ("post", as in BERT)."""
     positions: Positions = "learned"
     """How an event's place, counted back from the last one, is told."""
+    gated: bool = False
+    """Weigh each block's two updates by gates, sigmoids of what they are added to (LiGR)."""
+    activation: Activation = "gelu"
+    """That of the blocks' hidden layers; "swiglu" has half as many weights again, and drops some of
+    its hidden units as well."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """What the Transformer computes in; auto: bfloat16 on TPUs and GPUs since Ampere, else float32.
 
@@ -70,6 +77,8 @@ class SASRec(NextItem):
             dtype=compute_dtype(c.dtype),
             norm=c.norm,
             positions=c.positions,
+            gated=c.gated,
+            activation=c.activation,
         )
 
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
