@@ -5,7 +5,9 @@ Time:     not measured here yet; at most 100 epochs.
 Expected: not measured here yet; no verified row on this very file.
 Tuned:    no; four interests and a hidden layer of 4 · width are the paper's; width, length and step
           size are those of S3-Rec's other models, and the loss is that of all items, where the
-          paper draws ten an example.
+          paper draws ten an example. Negatives are scored by their own best interest: by the
+          target's, as in the paper (--model.train-by target), planted tastes were learnt worse than
+          popularity with four interests, and better the fewer there were.
 Paper:    Cen et al., "Controllable Multi-Interest Framework for Recommendation", KDD 2020.
 """
 
@@ -22,7 +24,9 @@ from jaxrec.train_step import TrainConfig
 def get_config() -> Config:
     return Config(
         data=DataConfig(path="beauty"),
-        model=ComiRecConfig(embed_dim=64, num_interests=4, hidden_dim=256, history_length=50),
+        model=ComiRecConfig(
+            embed_dim=64, num_interests=4, hidden_dim=256, train_by="best", history_length=50
+        ),
         objective=FullSoftmax(),
         batches=PackedSequences(batch_size=32, length=50),
         optimizer=Adam(learning_rate=1e-3),

@@ -1,5 +1,7 @@
 """ComiRec: what training picks, what evaluation may see, and that the best interest scores."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -70,6 +72,11 @@ def test_training_scores_all_items_by_the_interest_of_the_target():
     assert len(picked) > 1
     found = loss_of(FullSoftmax(chunk=7), model, variables, BATCH, jax.random.key(0))
     np.testing.assert_allclose(found, loss / weight, rtol=1e-4)
+
+
+def test_training_by_the_best_trains_what_is_retrieved():
+    _, _, encode = make(dataclasses.replace(CONFIG, train_by="best"))
+    np.testing.assert_array_equal(encode(BATCH, True), encode(BATCH))
 
 
 @pytest.mark.parametrize("config", [CONFIG, ROUTED], ids=["attention", "routing"])
@@ -164,6 +171,7 @@ def test_the_recommended_items_are_those_of_a_search_of_all(tmp_path):
         (ComiRecConfig(history_length=0), "history_length is 0; give a whole number from 1 on"),
         (ComiRecConfig(power=0.5), "power is 0.5; give a number from 1 on, or None"),
         (ComiRecConfig(adaptive=True), 'routing "self_attention" gives all .*; give "dynamic"'),
+        (ComiRecConfig(power=2.0, train_by="best"), "power is 2.0, and model.train_by"),
         (BagConfig(decay=1.0), "decay is 1.0; give a number between 0 and 1"),
     ],
 )

@@ -42,6 +42,9 @@ class ComiRecConfig:
     power: float | None = None
     """p of MIND's label-aware attention, which trains all interests, each as far as its product
     with the target, to the p, says; None: ComiRec's, which trains the best one alone."""
+    train_by: Literal["target", "best"] = "target"
+    """Which interest scores a negative in training: that of the target, as in both papers, or, as
+    when items are retrieved, the negative's own best."""
     dropout: float = 0.2
     """Fraction of the embeddings that is dropped in training."""
     history_length: int = 50
@@ -58,6 +61,11 @@ class ComiRecConfig:
                 f"model.power is {self.power}; give a number from 1 on, or None for the best "
                 "interest alone"
             )
+        if self.power is not None and self.train_by == "best":
+            raise InputError(
+                f'model.power is {self.power}, and model.train_by "best" weighs no interests by '
+                'the target; give "target", or leave model.power out'
+            )
         if self.adaptive and self.routing != "dynamic":
             raise InputError(
                 f'model.adaptive is True, and model.routing "{self.routing}" gives all histories '
@@ -67,7 +75,11 @@ class ComiRecConfig:
 
 
 class ComiRec(NextItem):
-    """max_k v_k·e_i; in training v·e_i, v being the interest that the target belongs to."""
+    """max_k v_k·e_i; in training v·e_i, v being the interest that the target belongs to.
+
+    NOTE: so trained, an interest never meets the negatives of the others' targets, which it may
+    then score high when items are retrieved; `train_by` "best" trains what is retrieved.
+    """
 
     config: ComiRecConfig
     inner_product = False
@@ -85,12 +97,12 @@ class ComiRec(NextItem):
     def encode_user(
         self, batch: Batch, train: bool = False
     ) -> Float[Array, "batch queries vectors dim"]:
-        """Give all interests or, in training, the one vector that the target and all its negatives
-        are scored by. Nothing but training reads `batch.target`.
+        """Give all interests or, trained by the target, the one vector that it and all its
+        negatives are scored by. Nothing but training reads `batch.target`.
         """
         x = self.drop(self.item_vector(batch.history) * self.config.embed_dim**0.5, train)
         found = self.interests(x, batch.segment_ids, batch.queries)
-        if train:
+        if train and self.config.train_by == "target":
             target = self.item_vector(batch.target)
             return of_target(found, target, self.config.power)[:, :, None]
         vectors, there = found
