@@ -211,7 +211,7 @@ def test_our_models_train_on_small_data():
         assert side.answers(side.once())["lists"].shape == (len(prepared.split.train.users), 10)
 
 
-SMALL = {"dim": 4, "hidden": 6, "layers": 1, "length": 8, "batch": 64, "horizontal": 2}
+SMALL = {"dim": 4, "hidden": 6, "layers": 1, "horizontal": 2, "length": 8, "row": 8, "batch": 64}
 
 
 @pytest.mark.parametrize("kind", ["gru4rec", "caser", "bert4rec", "bert4rec_rectools"])

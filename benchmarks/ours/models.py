@@ -103,7 +103,7 @@ def caser(p: Params, prepared: Prepared) -> Config:
         dropout=p["dropout"],
         history_length=p["length"],
     )
-    batches = Sequences(round(p["batch"] / p["length"]), p["length"])
+    batches = Sequences(round(p["batch"] / p["row"]), p["row"])
     return _config(model, FullSoftmax(), batches, p)
 
 
