@@ -3,9 +3,10 @@
 Command:  jaxrec train beauty_sasrec_bce
 Time:     not measured here yet.
 Expected: not measured here yet; published test HR@10 .0605, NDCG@10 .0318.
-Tuned:    no; the sizes, dropout, step size, epochs and patience are those of S3-Rec's SASRec. A
-          batch of 32 packed rows holds about as many targets as their 256 users. Packed, a
-          negative may be an item of its user: of 12,101 items they have about seven.
+Tuned:    no; the sizes, dropout, step size, epochs and patience are those of S3-Rec's SASRec, and
+          so is that each sum is normalised: with pre-norm blocks training stopped at a test NDCG@10
+          of .0178. A batch of 32 packed rows holds about as many targets as their 256 users.
+          Packed, a negative may be an item of its user: of 12,101 items they have about seven.
 Paper:    Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018; the row is that
           of Zhou et al., "S3-Rec", CIKM 2020, full ranking.
 """
@@ -25,7 +26,13 @@ def get_config() -> Config:
     return Config(
         data=DataConfig(path="beauty"),
         model=SASRecConfig(
-            embed_dim=64, num_layers=2, num_heads=2, mlp_ratio=4, dropout=0.5, history_length=50
+            embed_dim=64,
+            num_layers=2,
+            num_heads=2,
+            mlp_ratio=4,
+            dropout=0.5,
+            history_length=50,
+            norm="post",
         ),
         objective=BinaryCrossEntropy(Uniform(1, avoid_positives=False)),
         batches=PackedSequences(batch_size=32, length=50),

@@ -1,8 +1,8 @@
 """SASRec with a sampled softmax on Amazon Beauty, S3-Rec's file: leave-one-out, full catalogue.
 
 Command:  jaxrec train beauty_sasrec_ss
-Time:     not measured here yet.
-Expected: not measured here yet; published test HR@10 .0921, NDCG@10 .0531.
+Time:     about 8 minutes on one busy core.
+Expected: test HR@10 .0903, NDCG@10 .0543 (seed 0); published .0921, .0531.
 Tuned:    on validation NDCG@10 by three trials of seed 0: the published settings, dropout .2 and
           no log-Q correction (.0617; its test HR@10 is .0826, NDCG@10 .0476), dropout .5 (.0657),
           and with the correction, so that 256 negatives stand for all items (.0694, this one).

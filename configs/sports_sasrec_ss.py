@@ -1,8 +1,8 @@
 """SASRec with a sampled softmax on Amazon Sports, S3-Rec's file: leave-one-out, full catalogue.
 
 Command:  jaxrec train sports_sasrec_ss
-Time:     not measured here yet.
-Expected: not measured here yet; published test HR@10 .0569, NDCG@10 .0314.
+Time:     about 9 minutes on one busy core.
+Expected: test HR@10 .0550, NDCG@10 .0323 (seed 0); published .0569, .0314.
 Tuned:    no; the settings are those of beauty_sasrec_ss, with its notes.
 Paper:    Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018; the row is that
           of Tikhonovich et al., "eSASRec: Enhancing Transformer-based Recommendations in a Modular
