@@ -7,14 +7,21 @@ import numpy as np
 import pytest
 
 from jaxrec.config import Config
-from jaxrec.data.batches import PackedSequences
-from jaxrec.data.prepare import DataConfig
+from jaxrec.data.batches import PackedSequences, question, resident
+from jaxrec.data.interactions import Dataset, Interactions
+from jaxrec.data.prepare import DataConfig, prepare
+from jaxrec.data.splits import LeaveOneOut
 from jaxrec.errors import InputError
 from jaxrec.masking import hide
 from jaxrec.models.bert4rec import BERT4RecConfig
 from jaxrec.objectives import FullSoftmax, MaskedItems
+from jaxrec.optimizer import Adam
+from jaxrec.run import make_spec
+from jaxrec.sharding import make_mesh
+from jaxrec.train_state import create
+from jaxrec.train_step import make_train_steps
 from jaxrec.typing import Spec
-from tests.contracts import random_batch
+from tests.contracts import random_batch, scores_of_model
 from tests.test_masking import whole
 
 KEY = jax.random.key(5)
@@ -22,6 +29,7 @@ BATCH = whole()
 CONFIG = BERT4RecConfig(embed_dim=8, num_layers=2, history_length=8, dropout=0.0)
 MODEL = CONFIG.build(Spec(8, 30, 8))
 EVERY = jnp.broadcast_to(jnp.arange(8, dtype=jnp.int32)[None], (3, 8))
+STEPS = 400
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +208,44 @@ def test_whole_sequences_are_for_objectives_that_hide_them():
     Config(DataConfig(), CONFIG, MaskedItems(), batches)
     with pytest.raises(InputError, match="shows the model every item that it must name"):
         Config(DataConfig(), CONFIG, FullSoftmax(), batches)
+
+
+def cycle():
+    """Users who walk around a circle of 20 items, each from a place of its own, 10 to 15 steps."""
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(10, 16, 100)
+    user = np.repeat(np.arange(1, 101), lengths)
+    step = np.arange(len(user)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    item = (np.repeat(rng.integers(0, 20, 100), lengths) + step) % 20 + 1
+    events = Interactions.build(user, item, np.ones(len(user)), np.arange(len(user)), order="time")
+    return prepare(Dataset("cycle", events), DataConfig(split=LeaveOneOut()), 0)
+
+
+def test_what_is_certain_is_learnt_under_the_masks_and_for_what_comes_next():
+    """Each item has one successor: the two ways to ask, which share no code, are both right."""
+    prepared = cycle()
+    events = prepared.split.train
+    data = resident(prepared, events)
+    config = BERT4RecConfig(embed_dim=32, num_layers=1, num_heads=1, dropout=0, history_length=16)
+    model = config.build(make_spec(Config(DataConfig(), config), prepared, data))
+    batches = PackedSequences(batch_size=16, length=16, whole=True).build(events, data, 0)
+    tx = Adam(learning_rate=3e-3).build(STEPS)
+    mesh = make_mesh(devices=jax.devices()[:1])
+    state = create(model, tx, batches, KEY, mesh, ema=False)
+    train = make_train_steps(model, MaskedItems(), tx, batches.batch_at, KEY, mesh)
+    state, _ = train(state, batches.data, jnp.int32(STEPS))
+    variables = state.variables()
+
+    masked = hide(batches.batch_at(batches.data, jnp.int32(0)), 0.2, 0.1, KEY)
+
+    def name(model):
+        user = model.encode_masked(masked)
+        return model.score(user, model.encode_item(masked.catalogue.items))[..., 1:].argmax(-1) + 1
+
+    found = jax.jit(partial(model.apply, method=name))(variables)
+    asked = masked.weights > 0
+    assert (found == masked.target)[asked].mean() > 0.9
+
+    users = jnp.asarray(prepared.split.validation.user)
+    scores = scores_of_model(model, variables, question(data, users, 16))[:, 0, 1:]
+    assert (scores.argmax(-1) + 1 == prepared.split.validation.item).mean() > 0.95
