@@ -24,10 +24,16 @@ LAYERS = (
         "markup",
         "fields",
     ),
-    ("metrics", "space", "performance", "contrast"),  # metrics asks about events, so above data
+    (
+        "metrics",
+        "space",
+        "performance",
+        "contrast",
+        "augmentation",
+    ),  # metrics asks about events, so above data
     ("encoders", "objectives"),
     ("similarity",),
-    ("models", "baselines", "regularisation"),
+    ("models", "baselines", "regularisation", "views"),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),
     ("config", "profile"),
