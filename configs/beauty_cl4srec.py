@@ -29,7 +29,13 @@ def get_config() -> Config:
     return Config(
         data=DataConfig(path="beauty"),
         model=SASRecConfig(
-            embed_dim=64, num_layers=2, num_heads=2, mlp_ratio=4, dropout=0.5, history_length=50
+            embed_dim=64,
+            num_layers=2,
+            num_heads=2,
+            mlp_ratio=4,
+            dropout=0.5,
+            history_length=50,
+            norm="post",
         ),
         objective=Views(
             BinaryCrossEntropy(Uniform(1, avoid_positives=False)),
