@@ -84,8 +84,7 @@ def shrink(config: Config) -> Config:
         model=model,
         objective=_with(config.objective, negatives=negatives),
         batches=_with(config.batches, batch_size=16 if by_user else 256, length=LENGTH),
-        # A [MASK] knows nothing of its neighbours until attention finds them: until then a model
-        # ranks by popularity, and the longer the larger its steps are.
+        # Where items are hidden a model ranks by popularity at first, longer with larger steps.
         optimizer=dataclasses.replace(config.optimizer, learning_rate=3e-3 if hides else 1e-2),
         train=TrainConfig(
             epochs=30 if hides else 20 if by_user else 8,

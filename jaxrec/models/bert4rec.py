@@ -4,8 +4,9 @@ Sun et al., "BERT4Rec: Sequential Recommendation with Bidirectional Encoder Repr
 Transformer" (CIKM 2019). Petrov & Macdonald, "A Systematic Review and Replicability Study of
 BERT4Rec" (RecSys 2022): it is still getting better when SASRec has long been trained, and most
 published baselines stopped before; so give it many epochs.
-At first it ranks by popularity: a [MASK] has to find its neighbours by attention. With faint
-successions to learn, it still did so after 2,400 steps of size 3e-3, but not after 600 of 1e-3.
+At first it ranks by popularity, perhaps because a [MASK] knows its neighbours by attention alone.
+With faint successions to learn it still did so after 2,400 steps of size 3e-3, but not after 600 of
+1e-3: where it seems not to learn, try smaller steps.
 NOTE: positions are counted back from the last event, and no attention weights are dropped.
 """
 
