@@ -41,8 +41,6 @@ class Views:
     """λ: how much the views count."""
     temperature: float = 1.0
     """τ: similarities are divided by it."""
-    cosine: bool = False
-    """Whether vectors are compared by their angle, instead of by their product as the papers do."""
     num_sequences: int = 256
     """At most so many sequences of a batch are compared, of each row the same number, drawn."""
 
@@ -74,7 +72,7 @@ class Views:
         def vectors(key: Key[Array, ""]) -> Vectors:
             change_key, dropout_key = jax.random.split(key)
             view = augment(asked, self.views, change_key)
-            return _encode(apply, variables, view, dropout_key, self.cosine)
+            return _encode(apply, variables, view, dropout_key)
 
         first, second = map(vectors, jax.random.split(own_key))
         contrast = info_nce(first, second, where.reshape(-1), temperature=self.temperature)
@@ -100,8 +98,6 @@ class SameTarget:
     """λ: how much the pairs count."""
     temperature: float = 1.0
     """τ: similarities are divided by it."""
-    cosine: bool = False
-    """Whether vectors are compared by their angle, instead of by their product as the papers do."""
     num_sequences: int = 256
     """At most so many pairs of a batch are compared, drawn from all queries."""
 
@@ -121,9 +117,7 @@ class SameTarget:
         other = another(jnp.where(where, target, 0), pair_key)
         draw = jnp.where(where, jax.random.uniform(choice_key, where.shape), -1.0)
         chosen = jax.lax.top_k(draw, min(self.num_sequences, draw.size))[1]
-        first, second = (
-            _encode(apply, variables, batch, view_key, self.cosine) for view_key in view_keys
-        )
+        first, second = (_encode(apply, variables, batch, key) for key in view_keys)
         contrast = info_nce(
             first[chosen],
             second[other[chosen]],
@@ -192,16 +186,10 @@ def another(label: Int[Array, "n"], key: Key[Array, ""]) -> Int[Array, "n"]:
     return jnp.zeros_like(order).at[order].set(order[following])
 
 
-def _encode(
-    apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""], cosine: bool
-) -> Vectors:
+def _encode(apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]) -> Vectors:
     """Encode users for training, each query a row; of several vectors, one after the other."""
     user, _ = apply(
         variables, batch, True, method="encode_user", rngs={"dropout": key}, mutable=["losses"]
     )
     rows = [x.reshape(x.shape[0] * x.shape[1], -1) for x in jax.tree.leaves(user)]
-    vectors = jnp.concatenate(rows, axis=-1).astype(jnp.float32)
-    if not cosine:
-        return vectors
-    square = jnp.square(vectors).sum(-1, keepdims=True)
-    return vectors * jax.lax.rsqrt(jnp.maximum(square, 1e-12))
+    return jnp.concatenate(rows, axis=-1).astype(jnp.float32)
