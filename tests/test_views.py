@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.augmentation import Crop, Mask, Reorder
+from jaxrec.augmentation import Crop, Insert, Mask, Reorder, Substitute
 from jaxrec.config import from_json, load_config, override, to_json
 from jaxrec.data.batches import PackedSequences
 from jaxrec.errors import InputError
@@ -22,7 +22,7 @@ from jaxrec.regularisation import L2Penalty
 from jaxrec.typing import Spec
 from jaxrec.views import SameTarget, Views, another, info_nce, last_events
 from tests.contracts import ModelContract, random_batch
-from tests.test_augmentation import KEY, PARTS, packed
+from tests.test_augmentation import ALL, KEY, PARTS, many, packed
 
 BATCH = random_batch(size=6, length=5)
 
