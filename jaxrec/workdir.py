@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import functools
 import importlib.metadata
 import json
 import os
@@ -36,6 +37,7 @@ def locked(workdir: Path) -> Iterator[None]:
             raise InputError(
                 f"Another process is at work in {workdir}; wait for it or give another --workdir."
             ) from error
+        _commit()  # what is checked out now, whatever is when the run ends
         yield
 
 
@@ -86,6 +88,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def _commit() -> str | None:
     """The commit of the checkout that jaxrec runs from, + if it has changes; None in a wheel."""
     here = Path(__file__).parent
