@@ -30,5 +30,5 @@ def get_config() -> Config:
         batches=PackedSequences(batch_size=16, length=50),
         optimizer=Adam(learning_rate=1e-3),
         protocol=Protocol(metrics=("hit_rate@10", "ndcg@10"), monitor="ndcg@10"),
-        train=TrainConfig(epochs=100, patience=10),
+        train=TrainConfig(epochs=100, patience=10, ema_decay=0.998),
     )
