@@ -1,8 +1,8 @@
 """SASRec with its own loss, one negative for each target, on Amazon Beauty, S3-Rec's file.
 
 Command:  jaxrec train beauty_sasrec_bce
-Time:     not measured here yet.
-Expected: not measured here yet; published test HR@10 .0605, NDCG@10 .0318.
+Time:     about 9 minutes on one busy core.
+Expected: test HR@10 .0537, NDCG@10 .0281 (seed 0); published .0605, .0318.
 Tuned:    no; the sizes, dropout, step size, epochs and patience are those of S3-Rec's SASRec, and
           so is that each sum is normalised: with pre-norm blocks training stopped at a test NDCG@10
           of .0178. A batch of 32 packed rows holds about as many targets as their 256 users.
