@@ -1,8 +1,8 @@
 """GRU4Rec on Amazon Beauty, S3-Rec's file: leave-one-out, the full catalogue.
 
 Command:  jaxrec train beauty_gru4rec
-Time:     not measured here yet; at most 100 epochs.
-Expected: not measured here yet; published test HR@10 .0283, NDCG@10 .0137 (S3-Rec's table, whose
+Time:     about 30 minutes on one busy core; 100 epochs, after which it was still rising.
+Expected: test HR@10 .0763, NDCG@10 .0456 (seed 0); published .0283, .0137 (S3-Rec's table, whose
           code sets the scores of seen items to 0: --protocol.seen zero).
 Tuned:    no; width, length and step size are those of S3-Rec's other models.
 Paper:    Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks", ICLR 2016,
