@@ -22,6 +22,7 @@ from jaxrec.embedding import embed
 from jaxrec.encoders.transformer import Norm, Positions, Transformer, compute_dtype
 from jaxrec.errors import InputError
 from jaxrec.masking import ask_next
+from jaxrec.models.next_item import check_length
 from jaxrec.similarity import dot
 from jaxrec.typing import Batch, Items, Spec
 
@@ -103,11 +104,7 @@ class BERT4Rec(nn.Module):
 
     def encode_masked(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
         """Answer at the hidden events `queries` (see masking.py), seeing all of their segment."""
-        if batch.history.shape[1] > self.config.history_length:
-            raise InputError(
-                f"the batches show {batch.history.shape[1]} events, but model.history_length is "
-                f"{self.config.history_length}; make the two equal"
-            )
+        check_length(batch, self.config.history_length)
         hidden = (batch.where & (batch.history == 0))[..., None]
         x = jnp.where(hidden, self.mask[None, None], self.item_vector(batch.history))
         x = self.history(x, batch.segment_ids, batch.queries, train)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from jaxrec.embedding import embed
 from jaxrec.encoders.transformer import Activation, Norm, Positions, Transformer, compute_dtype
 from jaxrec.errors import InputError
-from jaxrec.models.next_item import NextItem
+from jaxrec.models.next_item import NextItem, check_length
 from jaxrec.typing import Batch, Spec
 
 
@@ -82,10 +82,6 @@ class SASRec(NextItem):
         )
 
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
-        if batch.history.shape[1] > self.config.history_length:
-            raise InputError(
-                f"the batches show {batch.history.shape[1]} events, but model.history_length is "
-                f"{self.config.history_length}; make the two equal"
-            )
+        check_length(batch, self.config.history_length)
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
         return self.history(hidden, batch.segment_ids, batch.queries, train)
