@@ -26,6 +26,7 @@ MAKERS: dict[str, Callable[[Work, Any], Side]] = {
     "svd": baselines.ratings,
     "knn_ratings": baselines.ratings,
     "bpr": models.epochs,
+    "bpr_cornac": models.epochs,
     "mf_bpr": models.epochs,
     "neumf": models.epochs,
     "neumf_ranking": models.ranking,

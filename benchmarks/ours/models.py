@@ -158,6 +158,7 @@ def _packed(p: Params, prepared: Prepared, whole: bool) -> tuple[int, int]:
 
 CONFIGS = {
     "bpr": bpr,
+    "bpr_cornac": bpr,
     "mf_bpr": mf_bpr,
     "neumf": neumf,
     "neumf_ranking": neumf,
