@@ -8,17 +8,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from jaxrec.negatives import Negatives
+from jaxrec.negatives import Negatives, owned
 from jaxrec.typing import Batch
 
 Apply = Callable[..., Any]
 
 
 class Contrast(NamedTuple):
-    """Scores of each query's target and negatives; where: False at the target and at non-draws."""
+    """Scores of each query's target and negatives; where: False at the target and at non-draws.
+
+    beside: scores of further items of each query, which the objective named; item: the negatives.
+    """
 
     target: Float[Array, "batch queries 1"]
+    beside: Float[Array, "batch queries beside"]
     others: Float[Array, "batch queries num"]
+    item: Int[Array, "batch queries num"]
     log_q: Float[Array, "batch queries num"]
     where: Bool[Array, "batch queries num"]
     auxiliary: Float[Array, ""] | None
@@ -33,20 +38,28 @@ def contrast(
     *,
     shared: bool = False,
     whole: bool = False,
+    spare_positives: bool = False,
+    beside: Int[Array, "batch queries beside"] | None = None,
 ) -> Contrast:
     """Draw negatives, and score them beside each query's target.
 
     shared: draw once for all queries, instead of for each. whole: where it is for each, score the
-    catalogue and pick the drawn ones, instead of gathering their vectors.
+    catalogue and pick the drawn ones, instead of gathering their vectors. spare_positives: of
+    shared draws, too, none counts that its user has in training. beside: items to score as well.
     """
     draw_key, key = jax.random.split(key)
+    if beside is None:
+        beside = jnp.zeros((*batch.target.shape, 0), jnp.int32)
+    own = jnp.concatenate([batch.target[..., None], beside], -1)
     if shared:
-        return _shared(negatives, apply, variables, batch, draw_key, key)
+        found = _shared(negatives, apply, variables, batch, own, draw_key, key)
+        spared = found.where & ~owned(batch, found.item) if spare_positives else found.where
+        return found._replace(where=spared)
     size, queries = batch.target.shape
     draws = negatives.draw(batch, draw_key)
     # What weighs nothing looks up the padding row, so that it leaves no trace in a table.
     item = jnp.where(batch.weights[..., None] > 0, draws.item, 0)
-    candidates = jnp.concatenate([batch.target[..., None], item], -1)
+    candidates = jnp.concatenate([own, item], -1)
     if whole:
         user, every, auxiliary = encode(apply, variables, batch, None, key)
         scores = apply(variables, user, every, method="score")
@@ -54,10 +67,12 @@ def contrast(
     else:
         # Each query becomes an example with candidates of its own.
         ids = candidates.reshape(size * queries, -1)
-        user, own, auxiliary = encode(apply, variables, batch, ids, key)
-        scores = apply(variables, _apart(user), own, method="score").reshape(candidates.shape)
+        user, shown, auxiliary = encode(apply, variables, batch, ids, key)
+        scores = apply(variables, _apart(user), shown, method="score").reshape(candidates.shape)
     where = (draws.weights > 0) & (draws.item != batch.target[..., None])
-    return Contrast(scores[..., :1], scores[..., 1:], draws.log_q, where, auxiliary)
+    target, others = scores[..., :1], scores[..., own.shape[-1] :]
+    more = scores[..., 1 : own.shape[-1]]
+    return Contrast(target, more, others, draws.item, draws.log_q, where, auxiliary)
 
 
 def _shared(
@@ -65,20 +80,23 @@ def _shared(
     apply: Apply,
     variables: PyTree,
     batch: Batch,
+    own: Int[Array, "batch queries own"],
     draw_key: Key[Array, ""],
     key: Key[Array, ""],
 ) -> Contrast:
-    size, queries = batch.target.shape
     draws = negatives.draw_shared(batch, draw_key)
-    ids = jnp.concatenate([batch.target.reshape(-1), draws.item])
+    ids = jnp.concatenate([own.reshape(-1), draws.item])
     user, item, auxiliary = encode(apply, variables, batch, ids, key)
-    own = jax.tree.map(lambda x: x[: size * queries, None], item)
-    drawn = jax.tree.map(lambda x: x[size * queries :], item)
-    target = apply(variables, _apart(user), own, method="score").reshape(size, queries, 1)
+    of_query, drawn = (
+        jax.tree.map(lambda x: x[: own.size].reshape(-1, own.shape[-1], *x.shape[1:]), item),
+        jax.tree.map(lambda x: x[own.size :], item),
+    )
+    scores = apply(variables, _apart(user), of_query, method="score").reshape(own.shape)
     others = apply(variables, user, drawn, method="score")
     log_q = jnp.broadcast_to(draws.log_q[None, None], others.shape)
-    where = (draws.weights > 0)[None, None] & (draws.item[None, None] != batch.target[..., None])
-    return Contrast(target, others, log_q, where, auxiliary)
+    drawn = jnp.broadcast_to(draws.item[None, None], others.shape)
+    where = (draws.weights > 0)[None, None] & (drawn != batch.target[..., None])
+    return Contrast(scores[..., :1], scores[..., 1:], others, drawn, log_q, where, auxiliary)
 
 
 def keep_hardest(found: Contrast, count: int | None) -> Contrast:
@@ -87,11 +105,11 @@ def keep_hardest(found: Contrast, count: int | None) -> Contrast:
         return found
     order = jnp.where(found.where, jax.lax.stop_gradient(found.others), -jnp.inf)
     _, place = jax.lax.top_k(order, count)
-    others, log_q, where = (
+    others, item, log_q, where = (
         jnp.take_along_axis(x, place, -1, mode="clip")
-        for x in (found.others, found.log_q, found.where)
+        for x in (found.others, found.item, found.log_q, found.where)
     )
-    return found._replace(others=others, log_q=log_q, where=where)
+    return found._replace(others=others, item=item, log_q=log_q, where=where)
 
 
 def encode(

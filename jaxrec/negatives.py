@@ -97,7 +97,7 @@ class Uniform:
             return jnp.full(item.shape, -jnp.log(jnp.float32(num_items)))
         start, stop = _rows(batch.catalogue.positives, batch.user)
         free = jnp.maximum(num_items - (stop - start), 1)[..., None]
-        return jnp.where(_owned(batch, item), -jnp.inf, -jnp.log(free))
+        return jnp.where(owned(batch, item), -jnp.inf, -jnp.log(free))
 
     def _any(self, catalogue: Catalogue, shape: tuple[int, ...], key: Key[Array, ""]) -> Draws:
         num_items = catalogue.counts.shape[0] - 1
@@ -154,7 +154,7 @@ class Popularity:
         start, stop = _rows(own, batch.user)
         sums = _sums(tickets, own)
         free = jnp.maximum(upto[-1] - (sums[stop] - sums[start]), 1)[..., None]
-        return jnp.where(_owned(batch, item), -jnp.inf, jnp.log(tickets[item] / free))
+        return jnp.where(owned(batch, item), -jnp.inf, jnp.log(tickets[item] / free))
 
     def _any(self, catalogue: Catalogue, shape: tuple[int, ...], key: Key[Array, ""]) -> Draws:
         tickets, upto = self._tickets(catalogue)
@@ -190,7 +190,7 @@ class InBatch:
         draws = self._any(batch, (*batch.target.shape, self.num), key)
         if not self.avoid_positives:
             return draws
-        counted = draws.weights * ~_owned(batch, draws.item)
+        counted = draws.weights * ~owned(batch, draws.item)
         return dataclasses.replace(draws, weights=counted)
 
     def draw_shared(self, batch: Batch, key: Key[Array, ""]) -> Draws:
@@ -201,7 +201,7 @@ class InBatch:
         log_q = jnp.log(counts[item] / jnp.maximum(counts.sum(), 1))
         if item.ndim == 1 or not self.avoid_positives:
             return log_q
-        return jnp.where(_owned(batch, item), -jnp.inf, log_q)
+        return jnp.where(owned(batch, item), -jnp.inf, log_q)
 
     def _any(self, batch: Batch, shape: tuple[int, ...], key: Key[Array, ""]) -> Draws:
         asked = (batch.weights > 0) & (batch.target > 0)
@@ -261,7 +261,7 @@ def _rows(
     return start[:, None], stop[:, None]
 
 
-def _owned(batch: Batch, item: Int[Array, "batch queries n"]) -> Bool[Array, "batch queries n"]:
+def owned(batch: Batch, item: Int[Array, "batch queries n"]) -> Bool[Array, "batch queries n"]:
     """Tell which items a user has in training, by a binary search in the user's row."""
     own = batch.catalogue.positives
     start, stop = _rows(own, batch.user)

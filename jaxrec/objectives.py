@@ -124,7 +124,7 @@ class Bpr:
         found = keep_hardest(found, self.hardest)
         margin = found.target - found.others
         loss = losses.binary_cross_entropy(margin, jnp.ones_like(margin), reduce_fn=None)
-        return _mean(loss, batch.weights[..., None] * found.where, found.auxiliary)
+        return weighted_mean(loss, batch.weights[..., None] * found.where, found.auxiliary)
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,7 @@ class BprMax:
         log_above = jax.nn.log_sigmoid(found.target - found.others)
         loss = -jax.nn.logsumexp(log_share + log_above, axis=-1)
         loss += self.score_decay * (jnp.exp(log_share) * jnp.square(found.others)).sum(-1)
-        return _mean(loss, batch.weights * found.where.any(-1), found.auxiliary)
+        return weighted_mean(loss, batch.weights * found.where.any(-1), found.auxiliary)
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Top1Max:
         below = jax.nn.sigmoid(found.others - found.target)
         each = below + jax.nn.sigmoid(jnp.square(found.others))
         loss = (jnp.exp(_log_share(found)) * each).sum(-1)
-        return _mean(loss, batch.weights * found.where.any(-1), found.auxiliary)
+        return weighted_mean(loss, batch.weights * found.where.any(-1), found.auxiliary)
 
 
 @dataclass(frozen=True)
@@ -266,7 +266,7 @@ class SampledSoftmax:
         loss = losses.softmax_cross_entropy(
             scores, labels, where=where, reduce_fn=None, smoothing=self.smoothing
         )
-        return _mean(loss, batch.weights, found.auxiliary)
+        return weighted_mean(loss, batch.weights, found.auxiliary)
 
 
 @dataclass(frozen=True)
@@ -315,7 +315,7 @@ class InBatchSoftmax:
             where=(ids > 0) & (times > 0),
             smoothing=self.smoothing,
         )
-        return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
+        return with_auxiliary(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
 def _full_softmax(
@@ -335,7 +335,7 @@ def _full_softmax(
     total = losses.chunked_softmax(
         score, user, item, target, batch.weights, chunk=chunk, smoothing=smoothing
     )
-    return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
+    return with_auxiliary(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
 def _log_share(found: Contrast) -> Float[Array, "batch queries num"]:
@@ -366,7 +366,7 @@ def _of_values(
         variables, batch, True, method="predict", rngs={"dropout": key}, mutable=["losses"]
     )
     loss = loss_fn(scores, batch.value[:, -1], reduce_fn=None)
-    return _mean(loss, batch.weights[:, -1], sum_sown(sown))
+    return weighted_mean(loss, batch.weights[:, -1], sum_sown(sown))
 
 
 def _pointwise(
@@ -380,18 +380,18 @@ def _pointwise(
     labels = jnp.concatenate([label[..., None], jnp.zeros_like(found.others)], -1)
     where = jnp.concatenate([jnp.ones(found.target.shape, bool), found.where], -1)
     loss = loss_fn(scores, labels, reduce_fn=None)
-    return _mean(loss, weights[..., None] * where, found.auxiliary)
+    return weighted_mean(loss, weights[..., None] * where, found.auxiliary)
 
 
-def _mean(
+def weighted_mean(
     loss: Float[Array, "*queries"],
     weights: Float[Array, "*queries"],
     auxiliary: Float[Array, ""] | None,
 ) -> Result:
-    return _with((loss * weights).sum() / jnp.maximum(weights.sum(), 1e-9), auxiliary)
+    return with_auxiliary((loss * weights).sum() / jnp.maximum(weights.sum(), 1e-9), auxiliary)
 
 
-def _with(loss: Float[Array, ""], auxiliary: Float[Array, ""] | None) -> Result:
+def with_auxiliary(loss: Float[Array, ""], auxiliary: Float[Array, ""] | None) -> Result:
     if auxiliary is None:
         return loss, {}
     return loss + auxiliary, {"auxiliary": auxiliary}

@@ -33,7 +33,15 @@ LAYERS = (
     ),  # metrics asks about events, so above data
     ("encoders", "objectives"),
     ("similarity",),
-    ("models", "baselines", "regularisation", "views"),
+    (
+        "models",
+        "baselines",
+        "regularisation",
+        "views",
+        "margins",
+        "alignment",
+        "constraints",
+    ),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),
     ("config", "profile"),

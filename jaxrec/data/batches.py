@@ -76,6 +76,9 @@ class Pairs:
     """Examples a step; the last batch of an epoch is filled up with examples of weight 0."""
     history_length: int = 0
     """How many of the user's items before the event the batch shows; 0 shows none."""
+    around: bool = False
+    """Go on with the user's last items where those before the event end, so that it is shown up to
+    history_length of all others: for models of sets, and data without an order."""
 
     def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
         """Number the events; `resident` must have been made from the same ones."""
@@ -91,7 +94,8 @@ class Pairs:
             known = data.resident.histories
             user = jnp.where(weights > 0, data.user[event], 0)
             # The events stand in the order of the histories, so those before one are to its left.
-            history, where = _before(known, user, event, self.history_length)
+            show = _around if self.around else _before
+            history, where = show(known, user, event, self.history_length)
             return _batch(
                 data.resident,
                 user,
@@ -303,6 +307,17 @@ def _before(
     place = stop[:, None] + jnp.arange(-length, 0, dtype=jnp.int32)[None, :]
     where = place >= known.indptr[user][:, None]
     return jnp.where(where, known.indices[jnp.maximum(place, 0)], 0), where
+
+
+def _around(
+    known: CSR, user: Int[Array, "batch"], event: Int[Array, "batch"], length: int
+) -> tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]:
+    """Take up to `length` other entries of each user's row: backwards from the event, in a ring."""
+    start, stop = (known.indptr[user + more][:, None] for more in (0, 1))
+    back = jnp.arange(length, 0, -1, dtype=jnp.int32)[None, :]
+    where = back < stop - start
+    place = start + (event[:, None] - start - back) % jnp.maximum(stop - start, 1)
+    return jnp.where(where, known.indices[jnp.where(where, place, 0)], 0), where
 
 
 def _every(batch_size: int, length: int) -> Int[Array, "batch length"]:
