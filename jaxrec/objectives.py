@@ -315,7 +315,7 @@ class InBatchSoftmax:
             where=(ids > 0) & (times > 0),
             smoothing=self.smoothing,
         )
-        return with_auxiliary(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
+        return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
 def _full_softmax(
@@ -335,7 +335,7 @@ def _full_softmax(
     total = losses.chunked_softmax(
         score, user, item, target, batch.weights, chunk=chunk, smoothing=smoothing
     )
-    return with_auxiliary(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
+    return _with(total / jnp.maximum(batch.weights.sum(), 1e-9), auxiliary)
 
 
 def _log_share(found: Contrast) -> Float[Array, "batch queries num"]:
@@ -388,10 +388,11 @@ def weighted_mean(
     weights: Float[Array, "*queries"],
     auxiliary: Float[Array, ""] | None,
 ) -> Result:
-    return with_auxiliary((loss * weights).sum() / jnp.maximum(weights.sum(), 1e-9), auxiliary)
+    """Average what counts, and add the losses that the model sowed."""
+    return _with((loss * weights).sum() / jnp.maximum(weights.sum(), 1e-9), auxiliary)
 
 
-def with_auxiliary(loss: Float[Array, ""], auxiliary: Float[Array, ""] | None) -> Result:
+def _with(loss: Float[Array, ""], auxiliary: Float[Array, ""] | None) -> Result:
     if auxiliary is None:
         return loss, {}
     return loss + auxiliary, {"auxiliary": auxiliary}
