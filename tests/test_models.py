@@ -5,15 +5,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxrec.alignment import DirectAU
 from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.baselines.popularity import PopularityConfig
+from jaxrec.constraints import GraphConstraints
 from jaxrec.data.batches import PackedSequences, Pairs, Sequences
 from jaxrec.errors import InputError
+from jaxrec.margins import CosineContrastive, Warp
 from jaxrec.models.bag import BagConfig
 from jaxrec.models.bert4rec import BERT4RecConfig
 from jaxrec.models.caser import CaserConfig
 from jaxrec.models.comirec import ComiRecConfig
 from jaxrec.models.deep_rec import DeepRecConfig
+from jaxrec.models.directau import DirectAUConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.hstu import HSTUConfig
 from jaxrec.models.lstm import LSTMConfig
@@ -21,6 +25,8 @@ from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.models.narm import NARMConfig
 from jaxrec.models.nextitnet import NextItNetConfig
 from jaxrec.models.sasrec import SASRecConfig
+from jaxrec.models.simplex import SimpleXConfig
+from jaxrec.models.ultragcn import UltraGCNConfig
 from jaxrec.negatives import Popularity, Uniform
 from jaxrec.objectives import (
     BinaryCrossEntropy,
@@ -53,6 +59,47 @@ class TestMatrixFactorizationBpr(ModelContract):
 class TestMatrixFactorizationPointwise(ModelContract):
     config = MatrixFactorizationConfig(embed_dim=8)
     objective = BinaryCrossEntropy(Popularity(3))
+
+
+@pytest.mark.slow
+class TestMatrixFactorizationWarp(ModelContract):
+    config = MatrixFactorizationConfig(embed_dim=8)
+    objective = Warp(Uniform(8))
+
+
+class TestMatrixFactorizationCosine(ModelContract):
+    config = MatrixFactorizationConfig(embed_dim=8, biases=False, similarity=Cosine(1.0))
+    objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0)
+
+
+class TestUltraGCN(ModelContract):
+    config = UltraGCNConfig(embed_dim=8, scale=0.1, num_neighbours=3)
+    objective = GraphConstraints(Uniform(8), negative_weight=2.0, neighbour_weight=0.1)
+
+
+class TestDirectAU(ModelContract):
+    config = DirectAUConfig(embed_dim=8)
+    objective = DirectAU()
+
+
+class TestSimpleX(ModelContract):
+    config = SimpleXConfig(embed_dim=8, history_length=16)
+    objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0)
+    batches = Pairs(batch_size=64, history_length=16, around=True)
+
+
+@pytest.mark.slow
+class TestSimpleXAttention(ModelContract):
+    config = SimpleXConfig(embed_dim=8, aggregation="user_attention", history_length=16)
+    objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0, shared=False)
+    batches = Pairs(batch_size=64, history_length=16, around=True)
+
+
+@pytest.mark.slow
+class TestSimpleXPacked(ModelContract):
+    config = SimpleXConfig(embed_dim=8, aggregation="self_attention", history_length=30)
+    objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0)
+    batches = PackedSequences(batch_size=8, length=30)
 
 
 class TestHSTU(ModelContract):
@@ -266,6 +313,8 @@ def test_an_unknown_user_gets_the_item_biases():
         GRU4RecConfig(embed_dim=16, history_length=6),
         LSTMConfig(embed_dim=16, history_length=6),
         NARMConfig(embed_dim=16, history_length=6),
+        SimpleXConfig(embed_dim=16, history_length=6),
+        SimpleXConfig(embed_dim=16, aggregation="self_attention", history_length=6),
     ],
     ids=lambda config: type(config).__name__,
 )
