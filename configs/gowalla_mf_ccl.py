@@ -1,4 +1,4 @@
-"""Matrix factorisation by the cosine contrastive loss on Gowalla, on the files of LightGCN: 10 % of train held out to choose the epoch.
+"""Factors by SimpleX's contrastive loss on Gowalla, LightGCN's files: 10 % of train chooses the epoch.
 
 Command:  jaxrec train gowalla_mf_ccl
           As published, the epoch being chosen on test (the files have no validation part):

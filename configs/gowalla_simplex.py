@@ -1,4 +1,4 @@
-"""SimpleX on Gowalla, on the files of LightGCN: 10 % of train held out to choose the epoch.
+"""SimpleX on Gowalla, LightGCN's files: 10 % of train chooses the epoch.
 
 Command:  jaxrec train gowalla_simplex
           As published, the epoch being chosen on test (the files have no validation part):

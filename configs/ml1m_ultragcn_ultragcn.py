@@ -5,8 +5,8 @@ Command:  jaxrec train ml1m_ultragcn_ultragcn
           --data.split.validation 0 --protocol.select-on test
 Time:     not measured here yet.
 Expected: not measured here yet; published test Recall@20 .2787, NDCG@20 .2642, chosen on test.
-Tuned:    no; the authors' width, rate, batch, negatives, weights and penalties. The 200 negatives are
-          those of a batch here, see GraphConstraints, not of each event: a step takes a third.
+Tuned:    no; the authors' width, rate, batch, negatives, weights and penalties. The 200 negatives
+          are those of a batch here, not of each event: a step takes a third of the time.
 Paper:    Mao et al., "UltraGCN: Ultra Simplification of Graph Convolutional Networks for
           Recommendation", CIKM 2021.
 """

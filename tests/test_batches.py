@@ -99,6 +99,29 @@ def test_pairs_show_what_the_user_had_met_before():
     assert (batch.queries == 2).all()
 
 
+def test_pairs_show_what_is_around_them_in_a_ring():
+    for length in (3, 8):
+        batches = Pairs(16, history_length=length, around=True).build(TRAIN, RESIDENT, seed=0)
+        (batch,) = epoch(batches)
+        asked = [(u, i) for u, items in HISTORIES.items() for i in range(len(items))]
+        expected = set()
+        for user, place in asked:
+            items = HISTORIES[user]
+            # The events before it, the last of them last, and in front the user's very last.
+            others = items[place + 1 :] + items[:place]
+            expected.add((user, items[place], tuple(others[max(len(others) - length, 0) :])))
+        found = {
+            (int(user), int(target), tuple(history[where].tolist()))
+            for user, target, history, where, weight in zip(
+                batch.user, batch.target[:, 0], batch.history, batch.where, batch.weights[:, 0]
+            )
+            if weight
+        }
+        assert found == expected
+        assert not batch.where[batch.weights[:, 0] == 0].any()
+        assert not batch.history[~batch.where].any()
+
+
 def test_sequences_ask_for_the_next_item_at_every_place():
     batches = Sequences(batch_size=2, length=4).build(TRAIN, RESIDENT, seed=0)
     assert batches.examples_per_epoch == 3  # user 2 has one event

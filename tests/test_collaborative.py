@@ -18,7 +18,7 @@ from tests.contracts import checkerboard, random_batch, scores_of_model, spec_of
 
 def of_known(known):
     """The rows of a matrix of ones, users and items from row and column 1 on."""
-    users, items = np.nonzero(known)
+    items = np.nonzero(known)[1]
     indptr = np.concatenate([[0], np.cumsum(known.sum(1))]).astype(np.int32)
     # What stands beyond the last row, where data was padded, belongs to nobody.
     return CSR(indptr, np.append(items, [0, 0]).astype(np.int32))
