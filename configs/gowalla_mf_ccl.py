@@ -1,4 +1,4 @@
-"""Factors by SimpleX's contrastive loss on Gowalla, LightGCN's files: 10 % of train chooses the epoch.
+"""Factors by SimpleX's contrastive loss on Gowalla, LightGCN's files, chosen on 10 % of train.
 
 Command:  jaxrec train gowalla_mf_ccl
           As published, the epoch being chosen on test (the files have no validation part):
