@@ -79,7 +79,7 @@ class TestUltraGCN(ModelContract):
 
 class TestDirectAU(ModelContract):
     config = DirectAUConfig(embed_dim=8)
-    objective = DirectAU()
+    objective = DirectAU(uniformity_weight=0.3)
 
 
 class TestSimpleX(ModelContract):
@@ -100,6 +100,7 @@ class TestSimpleXPacked(ModelContract):
     config = SimpleXConfig(embed_dim=8, aggregation="self_attention", history_length=30)
     objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0)
     batches = PackedSequences(batch_size=8, length=30)
+    steps = 250
 
 
 class TestHSTU(ModelContract):
