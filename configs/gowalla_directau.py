@@ -2,7 +2,7 @@
 
 Command:  jaxrec train gowalla_directau
           As published, the epoch being chosen on test (the files have no validation part):
-          --data.split.validation 0 --protocol.select-on test
+          --data.split.validation 0 --protocol.select-on test --protocol.fit-on train
 Time:     not measured here yet.
 Expected: not measured here yet; no published row on these files; the paper prepares
           Gowalla in another way.

@@ -2,7 +2,7 @@
 
 Command:  jaxrec train gowalla_mf
           As published, the epoch being chosen on test (the files have no validation part):
-          --data.split.validation 0 --protocol.select-on test
+          --data.split.validation 0 --protocol.select-on test --protocol.fit-on train
 Time:     not measured here yet.
 Expected: not measured here yet; published test Recall@20 .1627, NDCG@20 .1378, chosen on
           test.

@@ -2,7 +2,7 @@
 
 Command:  jaxrec train ml1m_ultragcn_ultragcn
           As published, the epoch being chosen on test (the files have no validation part):
-          --data.split.validation 0 --protocol.select-on test
+          --data.split.validation 0 --protocol.select-on test --protocol.fit-on train
 Time:     not measured here yet.
 Expected: not measured here yet; published test Recall@20 .2787, NDCG@20 .2642, chosen on test.
 Tuned:    no; the authors' width, rate, batch, negatives, weights and penalties. The 200 negatives

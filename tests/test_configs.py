@@ -86,7 +86,14 @@ def shrink(config: Config) -> Config:
     return dataclasses.replace(
         config,
         model=model,
-        objective=_with(config.objective, negatives=negatives),
+        # What suits thousands of items and hundreds of negatives would hold so few of them apart.
+        objective=_with(
+            config.objective,
+            negatives=negatives,
+            negative_weight=4.0,
+            margin=0.2,
+            uniformity_weight=0.3,
+        ),
         batches=_with(config.batches, batch_size=16 if by_user else 256, length=LENGTH),
         # Where items are hidden a model ranks by popularity at first, longer with larger steps.
         optimizer=dataclasses.replace(config.optimizer, learning_rate=3e-3 if hides else 1e-2),
