@@ -1,6 +1,7 @@
 """How a user's vector and an item's make a score: a dot, a cosine, or an MLP over both.
 
-A user of several vectors, one an interest, is scored by the best of them (`max_dot`).
+A user of several vectors, one an interest, is scored by the best of them (`max_dot`). More that
+learn stand in learned_similarity.py.
 
 Each similarity does what it can for a user alone and for an item alone (`user`, `item`), once each;
 calling it then crosses the two. So a full ranking by the MLP pays no first layer for each pair.
@@ -120,6 +121,7 @@ class Mlp:
 
     hidden_dims: tuple[int, ...] = (64,)
     """Widths of the hidden layers; the first is split into a user part and an item part."""
+    inner_product: ClassVar[bool] = False
 
     def build(self) -> "MlpSimilarity":
         if not self.hidden_dims:

@@ -33,6 +33,7 @@ LAYERS = (
     ),  # metrics asks about events, so above data
     ("encoders", "objectives"),
     ("similarity",),
+    ("learned_similarity",),
     (
         "models",
         "baselines",
