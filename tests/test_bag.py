@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.encoders.bag import FadingBag, fading_mean
+from jaxrec.encoders.bag import FadingBag, fading_mean, past_mean
 
 KEYS = jax.random.split(jax.random.key(0), 2)
 X = jax.random.normal(KEYS[0], (3, 7, 4))
@@ -29,6 +29,16 @@ def test_every_prefix_has_the_weighted_mean_of_its_own_events():
                     weight += decay ** (query - j)
             expected = total / weight if weight.any() else total
             np.testing.assert_allclose(found[row, query], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_mean_that_does_not_fade_is_that_of_a_decay_of_one():
+    whole = mean(X, jnp.ones(4), SEGMENTS)
+    np.testing.assert_allclose(past_mean(X, SEGMENTS, EVERY), whole, rtol=1e-5, atol=1e-6)
+    queries = jnp.array([[6, 2], [2, 5], [0, 1]], jnp.int32)
+    few = past_mean(X, SEGMENTS, queries)
+    expected = whole[jnp.arange(3)[:, None], queries]
+    np.testing.assert_allclose(few, expected, rtol=1e-5, atol=1e-6)
+    assert past_mean(X[:, :0], SEGMENTS[:, :0], queries[:, :1]).shape == (3, 1, 4)
 
 
 def test_packed_segments_answer_as_if_alone_and_padding_does_not_matter():

@@ -1,11 +1,16 @@
 """Side features of users or items, of any kind, as one vector."""
 
+from typing import Literal
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float, Int
 
 from jaxrec.embedding import embed
+from jaxrec.encoders.text import TextCNN
 from jaxrec.typing import Features, FeatureSpec
+
+Text = Literal["mean", "cnn"]
 
 
 class FeatureEncoder(nn.Module):
@@ -17,10 +22,18 @@ class FeatureEncoder(nn.Module):
     specs: tuple[FeatureSpec, ...]
     embed_dim: int = 16
     """Width of each embedded feature."""
+    text: Text = "mean"
+    """What tokens become: the mean of their vectors, or the answers of text.py's convolutions,
+    embed_dim of each width."""
 
     def setup(self) -> None:
         self.tables = {
             spec.name: embed(spec.size, self.embed_dim) for spec in self.specs if _embedded(spec)
+        }
+        self.texts = {
+            spec.name: TextCNN(self.embed_dim)
+            for spec in self.specs
+            if spec.kind == "tokens" and self.text == "cnn"
         }
 
     def __call__(self, features: Features) -> Float[Array, "*n dim"]:
@@ -31,7 +44,11 @@ class FeatureEncoder(nn.Module):
         if not _embedded(spec):
             return x
         vectors = self.tables[spec.name](x)
-        return vectors if spec.kind == "categorical" else mean(vectors, x)
+        if spec.kind == "categorical":
+            return vectors
+        if spec.name in self.texts:
+            return self.texts[spec.name](vectors, x > 0)
+        return mean(vectors, x)
 
 
 def mean(
