@@ -290,7 +290,7 @@ class InBatchSoftmax:
         counts = batch.catalogue.counts
         # Each item once, with the number of its queries: it is scored once, and none meets itself.
         ids, column, times = jnp.unique(
-            batch.target,
+            jnp.where(batch.weights > 0, batch.target, 0),
             return_inverse=True,
             return_counts=True,
             size=min(batch.target.size, counts.size),
