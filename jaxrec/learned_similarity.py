@@ -140,7 +140,7 @@ class MixtureOfLogits:
     gate_dim: int = 64
     """Width of the hidden layers that the mixture's weights come from."""
     temperature: float = 0.05
-    """Cosines are divided by it; the larger of the scores are then 1 over it."""
+    """Scores lie between -1 and 1 over this; small ones make a softmax or sigmoid sharp."""
     inner_product: ClassVar[bool] = False
 
     def build(self) -> "MixtureOfLogitsSimilarity":

@@ -8,6 +8,7 @@ NOTE: the history's items have the vectors of the item tower's ids.
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
@@ -68,7 +69,8 @@ class TwoTower(nn.Module):
         c, s = self.config, self.spec
         dims = (*c.hidden_dims, c.embed_dim)
         if c.user_ids:
-            events = None if s.positives is None else np.diff(np.asarray(s.positives.indptr))
+            counted = c.ids.unknown and s.positives is not None
+            events = np.diff(jax.device_get(s.positives.indptr)) if counted else None
             self.user_id = c.ids.build(s.num_users, c.embed_dim, events)
         self.item_id = c.ids.build(s.num_items, c.embed_dim, s.item_counts)
         self.tower_user, self.tower_item = (
