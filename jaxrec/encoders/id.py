@@ -90,8 +90,8 @@ def hashed(id: Int[Array, "*n"], rows: int, hashes: int) -> Int[Array, "*n hashe
     By arithmetic on 32-bit words alone, so the same on every machine and in every run: Appleby's
     finaliser of MurmurHash3, a bijection, of the id and, mixed in, the number of the hash.
     """
-    seeds = np.arange(1, hashes + 1, dtype=np.uint32) * np.uint32(0x9E3779B9)
-    seeds = jnp.asarray(seeds).reshape(*(1,) * id.ndim, -1)
+    seeds = jnp.arange(1, hashes + 1, dtype=jnp.uint32) * jnp.uint32(0x9E3779B9)
+    seeds = seeds.reshape(*(1,) * id.ndim, -1)
     word = _mixed(_mixed(id.astype(jnp.uint32))[..., None] ^ seeds)
     row = 1 + word % jnp.uint32(rows - 1)
     return jnp.where((id > 0)[..., None], row, 0).astype(jnp.int32)

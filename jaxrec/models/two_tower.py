@@ -69,8 +69,9 @@ class TwoTower(nn.Module):
         c, s = self.config, self.spec
         dims = (*c.hidden_dims, c.embed_dim)
         if c.user_ids:
-            counted = c.ids.unknown and s.positives is not None
-            events = np.diff(jax.device_get(s.positives.indptr)) if counted else None
+            events = None
+            if c.ids.unknown and s.positives is not None:
+                events = np.diff(jax.device_get(s.positives.indptr))
             self.user_id = c.ids.build(s.num_users, c.embed_dim, events)
         self.item_id = c.ids.build(s.num_items, c.embed_dim, s.item_counts)
         self.tower_user, self.tower_item = (
