@@ -3,7 +3,7 @@
 Command:  jaxrec train gowalla_youtube_dnn
 Time:     not measured here yet.
 Expected: not measured here yet; published Recall@20 .1754, NDCG@20 .1473 (BARS).
-Tuned:    no. The files have no order, so a batch shows any other items of the user, and what is
+Tuned:    no. The files have no order, so a batch shows the other items of the user, and what is
           read and what is scored share a table.
 Paper:    Covington, Adams and Sargin, "Deep Neural Networks for YouTube Recommendations", RecSys
           2016.

@@ -4,7 +4,7 @@ Command:  jaxrec train ml1m_ultragcn_two_tower
 Time:     not measured here yet.
 Expected: not measured here yet; no published row on these files. Matrix factorisation by BPR has
           Recall@20 .2532, NDCG@20 .2440 (freerec).
-Tuned:    no. The files have no order, so a batch shows any other items of the user.
+Tuned:    no. The files have no order, so a batch shows the other items of the user.
 Paper:    Yi et al., "Sampling-Bias-Corrected Neural Modeling for Large Corpus Item
           Recommendations", RecSys 2019.
 """
