@@ -86,9 +86,14 @@ def make_train_steps(
 
     def loss_of(state: TrainState, batch: Batch, key: Array) -> Callable:
         batch = shard_batch(batch, mesh)
-        return lambda params: objective(
-            model.apply, {"params": params, **state.collections}, batch, key
-        )
+        prepare = getattr(model, "precompute", lambda variables, key: variables)
+        prepare_key, key = jax.random.split(key) if hasattr(model, "precompute") else (key, key)
+
+        def loss(params: PyTree) -> Any:
+            variables = prepare({"params": params, **state.collections}, prepare_key)
+            return objective(model.apply, variables, batch, key)
+
+        return loss
 
     def batch_of(state: TrainState, data: PyTree) -> tuple[Batch, PRNGKeyArray]:
         with jax.named_scope("batch"):  # the scopes name parts of a profile

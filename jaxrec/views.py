@@ -1,8 +1,8 @@
-"""Objectives around objectives: sequences told apart by what does not matter about them.
+"""Objectives around objectives: sequences, or nodes of a graph, told apart from two views of each.
 
 Each adds to the loss of the objective that it holds, which may be one of these again, how well two
 views of the same sequence are told from those of others (InfoNCE). Around SASRec's they are the
-models CL4SRec and DuoRec; any model of histories will do.
+models CL4SRec and DuoRec; any model of histories will do. `Nodes` is for those of graphs.
 """
 
 import dataclasses
@@ -17,7 +17,8 @@ from jaxrec import losses
 from jaxrec.augmentation import Crop, Mask, Reorder, augment, ends
 from jaxrec.contrast import Apply
 from jaxrec.errors import InputError
-from jaxrec.objectives import FullSoftmax, Result
+from jaxrec.objectives import Bpr, FullSoftmax, Result
+from jaxrec.similarity import unit
 from jaxrec.typing import Batch
 
 Vectors = Float[Array, "n dim"]
@@ -126,6 +127,39 @@ class SameTarget:
             group=target[chosen],
         )
         return loss + self.share * contrast, {**metrics, "same_target": contrast}
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """An objective and, added to its loss, two views of each user and item against all others.
+
+    For models with `views`, which gives the batch's users and targets twice (SGL, SimGCL). Users
+    are told from users and items from items of the batch, by their cosine.
+
+    NOTE: SGL's authors take all users and items as negatives, SimGCL's those of the batch; here
+    both views of these are.
+    """
+
+    objective: Any = field(default_factory=Bpr)
+    """What is trained for."""
+    share: float = 0.1
+    """λ: how much the views count."""
+    temperature: float = 0.2
+    """τ: cosines are divided by it."""
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        key, view_key = jax.random.split(key)
+        loss, metrics = self.objective(apply, variables, batch, key)
+        first, second = apply(variables, batch, method="views", rngs={"dropout": view_key})
+        where = batch.weights[:, -1] > 0
+        contrast = jnp.float32(0)
+        for one, other, ids in zip(first, second, (batch.user, batch.target[:, -1]), strict=True):
+            contrast += info_nce(
+                unit(one), unit(other), where, temperature=self.temperature, group=ids
+            )
+        return loss + self.share * contrast, {**metrics, "nodes": contrast}
 
 
 def info_nce(

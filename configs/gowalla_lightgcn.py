@@ -1,0 +1,37 @@
+"""LightGCN of three layers on Gowalla, by LightGCN's protocol, a tenth of train held out.
+
+Command:  jaxrec train gowalla_lightgcn
+          jaxrec train gowalla_lightgcn --data.split.validation 0   (as published: all of train,
+          nothing to choose by; the authors looked at the test part)
+Time:     not measured here yet; at most 1000 epochs.
+Expected: not measured here yet; published test Recall@20 .1824, NDCG@20 .1554, after five epochs
+          .1071, .0894.
+Tuned:    no; sizes, step, batch and decay are the authors'. A row decays once in a batch, theirs as
+          often as it is in it.
+Paper:    He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
+          Recommendation", SIGIR 2020.
+"""
+
+from jaxrec.config import Config
+from jaxrec.data.batches import Pairs
+from jaxrec.data.prepare import DataConfig
+from jaxrec.data.splits import Given
+from jaxrec.metrics.protocol import Protocol
+from jaxrec.models.lightgcn import LightGCNConfig
+from jaxrec.negatives import Uniform
+from jaxrec.objectives import Bpr
+from jaxrec.optimizer import Adam
+from jaxrec.regularisation import L2Penalty
+from jaxrec.train_step import TrainConfig
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="gowalla", split=Given(validation=0.1)),
+        model=LightGCNConfig(embed_dim=64, num_layers=3),
+        objective=L2Penalty(Bpr(Uniform(1)), decay=1e-4 / 2048),
+        batches=Pairs(batch_size=2048),
+        optimizer=Adam(learning_rate=1e-3),
+        protocol=Protocol(metrics=("recall@20", "ndcg@20"), monitor="ndcg@20"),
+        train=TrainConfig(epochs=1000, patience=50),
+    )

@@ -1,0 +1,21 @@
+"""EASE on LastFM of HetRec 2011: 8:1:1 of each user at random.
+
+Command:  jaxrec train lastfm_ease
+Time:     not measured here yet.
+Expected: not measured here yet.
+Paper:    Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 2019.
+"""
+
+from jaxrec.baselines.ease import EASEConfig
+from jaxrec.config import Config
+from jaxrec.data.prepare import DataConfig
+from jaxrec.data.splits import Ratio
+from jaxrec.metrics.protocol import Protocol
+
+
+def get_config() -> Config:
+    return Config(
+        data=DataConfig(path="lastfm", split=Ratio(order="random")),
+        model=EASEConfig(),
+        protocol=Protocol(metrics=("recall@10", "ndcg@10"), monitor="ndcg@10"),
+    )
