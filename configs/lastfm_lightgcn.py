@@ -23,7 +23,7 @@ from jaxrec.train_step import TrainConfig
 
 def get_config() -> Config:
     return Config(
-        data=DataConfig(path="lastfm", split=Ratio(order="random")),
+        data=DataConfig(path="lastfm", split=Ratio()),
         model=LightGCNConfig(embed_dim=64, num_layers=3),
         objective=L2Penalty(Bpr(Uniform(1)), decay=1e-4 / 4096),
         batches=Pairs(batch_size=4096),

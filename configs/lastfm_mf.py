@@ -21,7 +21,7 @@ from jaxrec.train_step import TrainConfig
 
 def get_config() -> Config:
     return Config(
-        data=DataConfig(path="lastfm", split=Ratio(order="random")),
+        data=DataConfig(path="lastfm", split=Ratio()),
         model=MatrixFactorizationConfig(embed_dim=64),
         objective=Bpr(Uniform(1)),
         batches=Pairs(batch_size=4096),

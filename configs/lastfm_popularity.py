@@ -14,7 +14,7 @@ from jaxrec.metrics.protocol import Protocol
 
 def get_config() -> Config:
     return Config(
-        data=DataConfig(path="lastfm", split=Ratio(order="random")),
+        data=DataConfig(path="lastfm", split=Ratio()),
         model=PopularityConfig(),
         protocol=Protocol(metrics=("recall@10", "ndcg@10"), monitor="ndcg@10"),
     )

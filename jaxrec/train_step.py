@@ -84,16 +84,14 @@ def make_train_steps(
     by_rows: update tables that are only looked up by their rows, see `_update`.
     """
 
+    # What a model computes once for users and items alike, such as a graph's propagation.
+    prepare = getattr(model, "precompute", lambda variables: variables)
+
     def loss_of(state: TrainState, batch: Batch, key: Array) -> Callable:
         batch = shard_batch(batch, mesh)
-        prepare = getattr(model, "precompute", lambda variables, key: variables)
-        prepare_key, key = jax.random.split(key) if hasattr(model, "precompute") else (key, key)
-
-        def loss(params: PyTree) -> Any:
-            variables = prepare({"params": params, **state.collections}, prepare_key)
-            return objective(model.apply, variables, batch, key)
-
-        return loss
+        return lambda params: objective(
+            model.apply, prepare({"params": params, **state.collections}), batch, key
+        )
 
     def batch_of(state: TrainState, data: PyTree) -> tuple[Batch, PRNGKeyArray]:
         with jax.named_scope("batch"):  # the scopes name parts of a profile

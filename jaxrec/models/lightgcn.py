@@ -63,8 +63,8 @@ class LightGCN(nn.Module):
         self.user_vector = embed(s.num_users + 1, c.embed_dim, scale=c.scale)
         self.item_vector = embed(s.num_items + 1, c.embed_dim, scale=c.scale)
 
-    def precompute(self, variables: PyTree, key: Key[Array, ""] | None = None) -> PyTree:
-        """Add the sum of the layers above the first to the variables; `key` would draw dropout."""
+    def precompute(self, variables: PyTree) -> PyTree:
+        """Add the sum of the layers above the first to the variables."""
         return {**variables, "graph": {"layers": self.apply(variables, method="propagated")}}
 
     def propagated(self, **changes: Any) -> Float[Array, "nodes dim"]:
@@ -82,10 +82,8 @@ class LightGCN(nn.Module):
         """Average the vector of the table and those of the other layers, which begin at `start`."""
         if not self.config.num_layers:
             return table(ids)
-        if self.has_variable("graph", "layers"):
-            layers = self.get_variable("graph", "layers")
-        else:
-            layers = self.propagated()
+        known = self.has_variable("graph", "layers")
+        layers = self.get_variable("graph", "layers") if known else self.propagated()
         return (table(ids) + jnp.take(layers, ids + start, axis=0)) / (self.config.num_layers + 1)
 
     def score(
@@ -100,7 +98,7 @@ class LightGCN(nn.Module):
     def nodes(self, batch: Batch, layers: Float[Array, "nodes dim"]) -> tuple[Vectors, Vectors]:
         """Take the rows of the batch's users and last targets."""
         item = self.user_vector.num_embeddings + batch.target[:, -1]
-        return tuple(jnp.take(layers, ids, axis=0) for ids in (batch.user, item))
+        return jnp.take(layers, batch.user, axis=0), jnp.take(layers, item, axis=0)
 
 
 def two_keys(module: nn.Module) -> Key[Array, "2"]:
