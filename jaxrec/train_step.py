@@ -84,14 +84,7 @@ def make_train_steps(
     by_rows: update tables that are only looked up by their rows, see `_update`.
     """
 
-    # What a model computes once for users and items alike, such as a graph's propagation.
-    prepare = getattr(model, "precompute", lambda variables: variables)
-
-    def loss_of(state: TrainState, batch: Batch, key: Array) -> Callable:
-        batch = shard_batch(batch, mesh)
-        return lambda params: objective(
-            model.apply, prepare({"params": params, **state.collections}), batch, key
-        )
+    loss_of = partial(_loss_of, model, objective, mesh)
 
     def batch_of(state: TrainState, data: PyTree) -> tuple[Batch, PRNGKeyArray]:
         with jax.named_scope("batch"):  # the scopes name parts of a profile
@@ -148,6 +141,22 @@ def make_train_steps(
         return state, {**{k: v / count for k, v in sums.items()}, "nonfinite_step": bad}
 
     return jax.jit(steps, donate_argnums=0)
+
+
+def _loss_of(
+    model: nn.Module,
+    objective: Callable,
+    mesh: jax.sharding.Mesh,
+    state: TrainState,
+    batch: Batch,
+    key: PRNGKeyArray,
+) -> Callable:
+    """Make the function of parameters; what users and items share is computed once in it."""
+    batch = shard_batch(batch, mesh)
+    prepare = getattr(model, "precompute", lambda variables: variables)
+    return lambda params: objective(
+        model.apply, prepare({"params": params, **state.collections}), batch, key
+    )
 
 
 def _update(

@@ -136,7 +136,7 @@ def test_the_contrast_of_nodes_is_written_out(config):
     kept = np.asarray(batch.weights[:, -1]) > 0
     for one, other, ids in zip(first, second, (batch.user, batch.target[:, -1]), strict=True):
         both = np.concatenate([one[kept], other[kept]]).astype(np.float64)
-        both /= np.linalg.norm(both, axis=1, keepdims=True)
+        both /= np.maximum(np.linalg.norm(both, axis=1, keepdims=True), 1e-6)
         names = np.tile(np.asarray(ids)[kept], 2)
         odds = np.exp(both @ both.T / 0.2)
         rows = np.arange(len(both))

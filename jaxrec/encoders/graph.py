@@ -64,7 +64,9 @@ def _blocks(
 
     At every level, nodes with a single block stand first.
     """
-    place, levels, done = np.zeros(len(counts), np.int32), [], []
+    place = np.zeros(len(counts), np.int32)
+    levels: list[np.ndarray] = []
+    done: list[int] = []
     nodes = np.flatnonzero(counts)
     starts, counts = (np.cumsum(counts) - counts)[nodes], counts[nodes]
     finished = 0
