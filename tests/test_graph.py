@@ -1,3 +1,5 @@
+"""Graphs: the product against dense algebra, the models and their contracts."""
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,11 +10,30 @@ from jaxrec.errors import InputError
 from jaxrec.models.lightgcn import LightGCNConfig
 from jaxrec.models.sgl import SGLConfig
 from jaxrec.models.simgcl import SimGCLConfig
+from jaxrec.objectives import Bpr
+from jaxrec.regularisation import L2Penalty
 from jaxrec.typing import CSR, Spec
 from jaxrec.views import Nodes
-from tests.contracts import random_batch
+from tests.contracts import ModelContract, random_batch
 
 USERS, ITEMS = 60, 200
+
+
+class TestLightGCN(ModelContract):
+    config = LightGCNConfig(embed_dim=8, num_layers=2)
+    objective = L2Penalty(Bpr(), 1e-6)
+
+
+class TestSGL(ModelContract):
+    config = SGLConfig(embed_dim=8, num_layers=2)
+    objective = Nodes(Bpr(), share=0.01)
+
+
+@pytest.mark.slow
+class TestSimGCL(ModelContract):
+    config = SimGCLConfig(embed_dim=8, num_layers=2, noise=0.01)
+    objective = Nodes(Bpr(), share=0.001)
+    steps = 200
 
 
 def random_graph(seed=0):

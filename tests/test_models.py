@@ -20,14 +20,11 @@ from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.directau import DirectAUConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.hstu import HSTUConfig
-from jaxrec.models.lightgcn import LightGCNConfig
 from jaxrec.models.lstm import LSTMConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.models.narm import NARMConfig
 from jaxrec.models.nextitnet import NextItNetConfig
 from jaxrec.models.sasrec import SASRecConfig
-from jaxrec.models.sgl import SGLConfig
-from jaxrec.models.simgcl import SimGCLConfig
 from jaxrec.models.simplex import SimpleXConfig
 from jaxrec.models.ultragcn import UltraGCNConfig
 from jaxrec.negatives import Popularity, Uniform
@@ -39,10 +36,8 @@ from jaxrec.objectives import (
     SampledSoftmax,
     SquaredError,
 )
-from jaxrec.regularisation import L2Penalty
 from jaxrec.similarity import Cosine, Dot, Mlp
 from jaxrec.typing import Spec
-from jaxrec.views import Nodes
 from tests.contracts import (
     ITEMS,
     BaselineContract,
@@ -106,22 +101,6 @@ class TestSimpleXPacked(ModelContract):
     objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0)
     batches = PackedSequences(batch_size=8, length=30)
     steps = 250
-
-
-class TestLightGCN(ModelContract):
-    config = LightGCNConfig(embed_dim=8, num_layers=2)
-    objective = L2Penalty(Bpr(), 1e-6)
-
-
-class TestSGL(ModelContract):
-    config = SGLConfig(embed_dim=8, num_layers=2)
-    objective = Nodes(Bpr(), share=0.01)
-
-
-class TestSimGCL(ModelContract):
-    config = SimGCLConfig(embed_dim=8, num_layers=2, noise=0.01)
-    objective = Nodes(Bpr(), share=0.001)
-    steps = 200
 
 
 class TestHSTU(ModelContract):
