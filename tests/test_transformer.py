@@ -91,6 +91,72 @@ def test_the_gradient_of_attention_is_that_of_autodiff(seen):
     )
 
 
+def dropped_attention(length=60, dropped=64):
+    """Give q, k, where, ours as a function of q, k, v, and what was kept, read off the weights."""
+    q, k = jax.random.normal(KEYS[1], (2, 3, 2, length, length)) * length**-0.25
+    where = causal(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
+
+    def ours(q, k, v):
+        return attention(q, k, v, where, True, dropped, KEYS[3])
+
+    kept = ours(q, k, jnp.broadcast_to(jnp.eye(length), q.shape)) > 0
+    return q, k, where, ours, kept
+
+
+def test_dropped_attention_is_the_plain_one_with_the_weights_it_keeps():
+    q, k, where, ours, kept = dropped_attention()
+    seen = jnp.broadcast_to(where, kept.shape)
+    assert len(transformer._blocks(60, 60, True)) == 2
+    assert not (kept & ~seen).any()
+    assert kept.sum() / seen.sum() == pytest.approx(192 / 256, abs=0.02)
+    alike = jnp.where(seen[:, 0], kept[:, 0] == kept[:, 1], False)  # the draws of two heads
+    assert alike.sum() / seen[:, 0].sum() == pytest.approx((192**2 + 64**2) / 256**2, abs=0.03)
+    v = jax.random.normal(KEYS[2], q.shape)
+    weight = plain_attention(q, k, np.broadcast_to(np.eye(60), q.shape), where)
+    expected = np.where(kept, weight * 256 / 192, 0) @ np.asarray(v)
+    np.testing.assert_allclose(ours(q, k, v), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_of_dropped_attention_is_that_of_autodiff():
+    q, k, where, ours, kept = dropped_attention()
+    v, upstream = jax.random.normal(KEYS[2], (2, *q.shape))
+
+    def plain(q, k, v):
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 60**0.5
+        weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
+        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight * 256 / 192, 0), v)
+
+    found, expected = (
+        jax.jit(jax.grad(lambda *x, f=f: (f(*x) * upstream).sum(), (0, 1, 2)))(q, k, v)
+        for f in (ours, plain)
+    )
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected
+    )
+
+
+def test_dropped_attention_keeps_the_mean():
+    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
+    where = causal(SEGMENTS)
+    keys = jax.random.split(KEYS[3], 4000)
+    found = jax.jit(jax.vmap(lambda key: attention(q, k, v, where, True, 128, key)))(keys)
+    assert found.std(0)[0, :, 3:].min() > 0.1
+    np.testing.assert_allclose(found.mean(0), attention(q, k, v, where), atol=0.12)
+
+
+def test_attention_drops_in_training_alone_and_needs_no_key_when_it_does_not(monkeypatch):
+    monkeypatch.setattr(transformer, "_fused", lambda q, k: "xla")  # which must not be taken
+    queries = every(SEGMENTS)
+    plain, module = (Transformer(10, 1, 2, 16, attention_dropout=rate) for rate in (0.0, 0.5))
+    variables = jax.jit(module.init)(KEYS[3], X, SEGMENTS, queries)
+    expected = plain.apply(variables, X, SEGMENTS, queries, True)
+    np.testing.assert_array_equal(module.apply(variables, X, SEGMENTS, queries), expected)
+    run = jax.jit(lambda key: module.apply(variables, X, SEGMENTS, queries, True, rngs=key))
+    found = [run({"dropout": key}) for key in KEYS[:2]]
+    assert all(jnp.abs(x - expected)[:2].max() > 0.01 for x in found)
+    assert jnp.abs(found[0] - found[1])[:2].max() > 0.01
+
+
 def test_a_gated_block_is_ten_lines_of_numpy():
     block = Block(2, 16, 0.0, jnp.dtype("float32"), True, "pre", True, "swiglu")
     x, where = X[0], causal(SEGMENTS[:1])

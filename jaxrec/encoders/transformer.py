@@ -6,7 +6,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from jaxrec.errors import InputError
 
@@ -27,7 +27,7 @@ class Transformer(nn.Module):
                whatever the length of the history. "learned" adds a table of max_length rows,
                "sinusoidal" fixed waves, and "rotary" turns queries and keys (Su et al. 2021), so
                that attention knows the distance of two events and nothing else.
-    gated, activation: see Block.
+    gated, activation, attention_dropout: see Block.
     """
 
     max_length: int
@@ -41,6 +41,7 @@ class Transformer(nn.Module):
     positions: Positions = "learned"
     gated: bool = False
     activation: Activation = "gelu"
+    attention_dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -80,6 +81,7 @@ class Transformer(nn.Module):
                 norm=self.norm,
                 gated=self.gated,
                 activation=self.activation,
+                attention_dropout=self.attention_dropout,
             )
             x = block(x, where, asked, train, angle)
         x = x if self.num_layers else at_queries(x, queries, shape[1])
@@ -104,6 +106,7 @@ class Block(nn.Module):
                 (Borisyuk et al., "From Features to Transformers", 2025: LiGR).
     activation: the MLP's: W₂ gelu(W₁ x), or "swiglu", W₂ (silu(W₁ x) · W₃ x), which has no biases
                 and drops some of its hidden units as well (Shazeer, "GLU Variants", 2020).
+    attention_dropout: the fraction of attention's weights that training drops.
     """
 
     num_heads: int
@@ -114,6 +117,7 @@ class Block(nn.Module):
     norm: Norm
     gated: bool
     activation: Activation
+    attention_dropout: float = 0.0
 
     @nn.compact
     def __call__(
@@ -135,7 +139,7 @@ class Block(nn.Module):
         x, q = (at_queries(y, queries, length) for y in (x, q))
         if queries.shape[1] != length:
             where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
-        mixed = self.attend(q, k, v, where)
+        mixed = self.attend(q, k, v, where, train)
         out = Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
         x = normed(x + self.gate(x, out), "post")
         out = Dropout(self.dropout)(self.mlp(normed(x, "pre"), train), train)
@@ -161,15 +165,19 @@ class Block(nn.Module):
         k: Float[Array, "events dim"],
         v: Float[Array, "events dim"],
         where: Bool[Array, "batch 1 queries length"],
+        train: bool,
     ) -> Float[Array, "asked dim"]:
         asked, dim = q.shape
         shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
         q, k, v = (x.reshape(shape) for x in (q, k, v))
-        if fused := _fused(q, k):
+        dropped = in_256(self.attention_dropout) if train else 0
+        if not dropped and (fused := _fused(q, k)):
             mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
             return mixed.reshape(asked, dim)
         q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
-        return jnp.swapaxes(attention(q, k, v, where, self.causal), 1, 2).reshape(asked, dim)
+        key = self.make_rng("dropout") if dropped else None
+        mixed = attention(q, k, v, where, self.causal, dropped, key)
+        return jnp.swapaxes(mixed, 1, 2).reshape(asked, dim)
 
 
 class Dropout(nn.Module):
@@ -183,50 +191,64 @@ class Dropout(nn.Module):
 
     @nn.compact
     def __call__(self, x: Float[Array, "*n"], train: bool) -> Float[Array, "*n"]:
-        dropped = round(self.rate * 256)
+        dropped = in_256(self.rate)
         if not train or not dropped:
             return x
         bits = jax.random.bits(self.make_rng("dropout"), x.shape, jnp.uint8)
         return jnp.where(bits >= dropped, x * (256 / (256 - dropped)), 0)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def in_256(rate: float) -> int:
+    """Count how many values of a byte drop what they were drawn for."""
+    return round(rate * 256)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def attention(
     q: Float[Array, "batch heads queries dim"],
     k: Float[Array, "batch heads length dim"],
     v: Float[Array, "batch heads length dim"],
     where: Bool[Array, "batch 1 queries length"],
     past_only: bool = True,
+    dropped: int = 0,
+    key: Key[Array, ""] | None = None,
 ) -> Float[Array, "batch heads queries dim"]:
     """Average values by the softmax of the queries' products with the keys; of no key: zero.
 
     past_only: that, with as many queries as keys, `where` keeps no key after its query: a block of
     queries then meets the keys up to its end only.
+    dropped: of 256 weights, after the softmax, how many are dropped; `key` draws which. The others
+    are scaled up. A dropped weight is kept for the gradient with a minus in front.
     The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
     normalisation is done on [length, dim] arrays instead of [length, length] ones.
     """
-    return _attention_forward(q, k, v, where, past_only)[0]
+    return _attention_forward(q, k, v, where, past_only, dropped, key)[0]
 
 
 def _attention_forward(
-    q: Array, k: Array, v: Array, where: Array, past_only: bool
+    q: Array, k: Array, v: Array, where: Array, past_only: bool, dropped: int, key: Array | None
 ) -> tuple[Array, tuple]:
     scale = q.shape[-1] ** -0.5
     outs, saved = [], []
-    for start, stop, end in _blocks(where.shape[2], where.shape[3], past_only):
+    for number, (start, stop, end) in enumerate(_blocks(*where.shape[2:], past_only)):
         seen = where[:, :, start:stop, :end]
         scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :end])
         scores = jnp.where(seen, scores, -1e9)
         weight = jnp.where(seen, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
         total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9)
+        if dropped:
+            bits = jax.random.bits(jax.random.fold_in(key, number), weight.shape, jnp.uint8)
+            weight = jnp.where(bits >= dropped, weight, -weight)
+            total *= 1 - dropped / 256
         weight = weight.astype(q.dtype)
-        outs.append((_dot("bhqk,bhkd->bhqd", weight, v[:, :, :end]) / total).astype(q.dtype))
+        kept = jnp.maximum(weight, 0) if dropped else weight
+        outs.append((_dot("bhqk,bhkd->bhqd", kept, v[:, :, :end]) / total).astype(q.dtype))
         saved.append((weight, total))
     out = jnp.concatenate(outs, 2)
     return out, (q, k, v, saved, out)
 
 
-def _attention_backward(past_only: bool, residuals: tuple, upstream: Array) -> tuple:
+def _attention_backward(past_only: bool, dropped: int, residuals: tuple, upstream: Array) -> tuple:
     q, k, v, saved, out = residuals
     scale = q.shape[-1] ** -0.5
     along = _dot("bhqd,bhqd->bhq", upstream, out)[..., None]
@@ -235,14 +257,19 @@ def _attention_backward(past_only: bool, residuals: tuple, upstream: Array) -> t
     for (start, stop, end), (weight, total) in zip(blocks, saved, strict=True):
         here = upstream[:, :, start:stop] / total
         by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :end])
-        by_score = weight * (by_weight - along[:, :, start:stop] / total)
+        along_here, kept = along[:, :, start:stop] / total, weight
+        if dropped:
+            along_here *= 1 - dropped / 256  # the softmax divides by the dropped weights as well
+            by_weight = jnp.where(weight > 0, by_weight, 0)
+            weight, kept = jnp.abs(weight), jnp.maximum(weight, 0)
+        by_score = weight * (by_weight - along_here)
         by_score = (by_score * scale).astype(q.dtype)
         by_q.append(_dot("bhqk,bhkd->bhqd", by_score, k[:, :, :end]))
         rest = ((0, 0), (0, 0), (0, k.shape[2] - end), (0, 0))
         by_k += jnp.pad(_dot("bhqk,bhqd->bhkd", by_score, q[:, :, start:stop]), rest)
-        by_v += jnp.pad(_dot("bhqk,bhqd->bhkd", weight, here.astype(q.dtype)), rest)
+        by_v += jnp.pad(_dot("bhqk,bhqd->bhkd", kept, here.astype(q.dtype)), rest)
     grads = jnp.concatenate(by_q, 2), by_k, by_v
-    return *(x.astype(q.dtype) for x in grads), None
+    return *(x.astype(q.dtype) for x in grads), None, None
 
 
 def _blocks(queries: int, length: int, past_only: bool) -> list[tuple[int, int, int]]:

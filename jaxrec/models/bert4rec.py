@@ -7,7 +7,7 @@ published baselines stopped before; so give it many epochs.
 At first it ranks by popularity, perhaps because a [MASK] knows its neighbours by attention alone.
 With faint successions to learn it still did so after 2,400 steps of size 3e-3, but not after 600 of
 1e-3: where it seems not to learn, try smaller steps.
-NOTE: positions are counted back from the last event, and no attention weights are dropped.
+NOTE: positions are counted back from the last event.
 """
 
 import dataclasses
@@ -41,6 +41,8 @@ class BERT4RecConfig:
     """Width of the blocks' hidden layers, in multiples of embed_dim."""
     dropout: float = 0.2
     """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
+    attention_dropout: float = 0.0
+    """Fraction of the attention's weights that is dropped in training."""
     history_length: int = 100
     """Columns that are read; a [MASK] takes one, so that one fewer of the last events is shown."""
     norm: Norm = "post"
@@ -88,6 +90,7 @@ class BERT4Rec(nn.Module):
             causal=False,
             norm=c.norm,
             positions=c.positions,
+            attention_dropout=c.attention_dropout,
         )
         self.project = nn.Dense(c.embed_dim)
         self.project_norm = nn.LayerNorm()

@@ -34,6 +34,8 @@ class SASRecConfig:
     """Width of the blocks' hidden layers, in multiples of embed_dim."""
     dropout: float = 0.3
     """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
+    attention_dropout: float = 0.0
+    """Fraction of the attention's weights that is dropped in training."""
     history_length: int = 100
     """How many of the last events are read."""
     norm: Norm = "pre"
@@ -79,6 +81,7 @@ class SASRec(NextItem):
             positions=c.positions,
             gated=c.gated,
             activation=c.activation,
+            attention_dropout=c.attention_dropout,
         )
 
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
