@@ -51,7 +51,6 @@ LAYERS = (
     ("repeat", "tune", "exposure", "compare"),
     ("report", "serving"),
     ("commands",),
-    ("commands",),
     ("cli",),
     ("__main__",),
 )
