@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxrec.encoders.attention import causal
 from jaxrec.encoders.hstu import Hstu, Unit
-from jaxrec.encoders.transformer import causal
 
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jax.random.normal(KEYS[0], (3, 7, 8))

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrec.encoders.transformer import Dropout, at_queries, causal
+from jaxrec.encoders.attention import causal
+from jaxrec.encoders.transformer import Dropout, at_queries
 
 
 class Hstu(nn.Module):
