@@ -103,6 +103,33 @@ def test_dropped_attention_keeps_the_mean():
     np.testing.assert_allclose(found.mean(0), attention(q, k, v, where), atol=0.12)
 
 
+@pytest.mark.parametrize("dropped", [0, 64])
+@pytest.mark.parametrize("seen", [causal, bidirectional])
+def test_biased_attention_and_its_gradient_are_the_plain_ones(seen, dropped):
+    q, k, bias, upstream = jax.random.normal(KEYS[1], (4, 3, 2, 60, 60)) * 60**-0.25
+    v = jax.random.normal(KEYS[2], q.shape)
+    where = seen(jnp.repeat(SEGMENTS, 29, axis=1)[:, 143:])
+    key = KEYS[3] if dropped else None
+
+    def ours(q, k, v, bias):
+        return attention(q, k, v, where, seen is causal, dropped, key, bias)
+
+    kept = ours(q, k, jnp.broadcast_to(jnp.eye(60), q.shape), bias) > 0
+
+    def plain(q, k, v, bias):
+        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 60**0.5 + bias
+        weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
+        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight * 256 / (256 - dropped), 0), v)
+
+    def both(f):
+        run = jax.value_and_grad(lambda *x: (f(*x) * upstream).sum(), (0, 1, 2, 3))
+        return jax.jit(run)(q, k, v, bias)
+
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), both(ours), both(plain)
+    )
+
+
 def test_no_key_gives_zero():
     q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
     assert jnp.all(attention(q, k, v, jnp.zeros((3, 1, 7, 7), bool)) == 0)

@@ -29,20 +29,32 @@ VARIANTS = [
     {"causal": False},
     {"causal": False, "norm": "post", "positions": "rotary"},
     {"gated": True, "activation": "swiglu"},
+    {"positions": "time"},
+    {"causal": False, "positions": "time"},
 ]
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 
 
 def make(dropout=0.0, dtype="float32", **variant):
     module = Transformer(10, 2, 2, 16, dropout, jnp.dtype(dtype), **variant)
-    variables = jax.jit(module.init)(jax.random.key(1), X, SEGMENTS, every(SEGMENTS))
+
+    @jax.jit
+    def init(key):
+        return module.init(key, X, SEGMENTS, every(SEGMENTS), time=time_of(X))
+
+    variables = init(jax.random.key(1))
 
     @jax.jit
     def run(variables, x, segment_ids, queries=None):
         queries = every(segment_ids) if queries is None else queries
-        return module.apply(variables, x, segment_ids, queries)
+        return module.apply(variables, x, segment_ids, queries, time=time_of(x))
 
     return run, variables
+
+
+def time_of(x):
+    """Give each event a time by its own vector, so that the two go together."""
+    return jnp.round(1e6 + 1e5 * x[:, :, 0]).astype(jnp.int32)
 
 
 def every(segment_ids):
@@ -188,7 +200,7 @@ def test_turned_products_depend_on_the_distance_alone():
     assert np.abs(products[0] - products[0, 0]).max() > 0.1
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary", "time"])
 def test_order_is_told_to_a_bidirectional_transformer(positions):
     module, variables = make(causal=False, positions=positions)
     variables = jax.tree.map(lambda x: 3 * x, variables)
@@ -201,6 +213,25 @@ def test_rotary_positions_refuse_heads_of_odd_width():
     module = Transformer(10, 1, 8, 16, positions="rotary")
     with pytest.raises(InputError, match=r"embed_dim is 8, .* give a multiple of 2 \* .*, 16"):
         module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS))
+
+
+def test_positions_by_time_need_times_and_read_them(monkeypatch):
+    monkeypatch.setattr(transformer, "_fused", lambda q, k: "xla")  # which must not be taken
+    module = Transformer(10, 1, 2, 16, positions="time")
+    with pytest.raises(InputError, match="the batches do not tell it"):
+        module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS))
+
+    def run(variables, time):
+        return module.apply(variables, X, SEGMENTS, every(SEGMENTS), time=time)
+
+    variables = module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS), time=time_of(X))
+    tables = jax.tree.map(lambda x: 50 * x, variables["params"]["RelativeBias_0"])
+    variables = {"params": variables["params"] | {"RelativeBias_0": tables}}
+    before = run(variables, time_of(X))
+    np.testing.assert_array_equal(run(variables, time_of(X) + 5000), before)
+    after = run(variables, time_of(X).at[:, 5].add(3_000_000))  # and of these the last column alone
+    np.testing.assert_array_equal(after[:, :5], before[:, :5])
+    assert jnp.abs(after[:2, 5:] - before[:2, 5:]).max((1, 2)).min() > 1e-4
 
 
 def test_half_precision_is_close_and_answers_in_float32():
@@ -233,14 +264,15 @@ def test_queries_pick_columns():
 def test_few_queries_answer_as_all_do_in_value_and_gradient(layers, variant):
     module = Transformer(10, layers, 2, 16, **variant)
     queries = jnp.array([[6, 2], [2, 5], [0, 1]], jnp.int32)
-    variables = module.init(jax.random.key(1), X, SEGMENTS, queries)
+    time = time_of(X)
+    variables = module.init(jax.random.key(1), X, SEGMENTS, queries, time=time)
 
     def few(variables):
-        found = module.apply(variables, X, SEGMENTS, queries)
+        found = module.apply(variables, X, SEGMENTS, queries, time=time)
         return (found**3).sum(), found
 
     def all_of_them(variables):
-        found = module.apply(variables, X, SEGMENTS, every(SEGMENTS))
+        found = module.apply(variables, X, SEGMENTS, every(SEGMENTS), time=time)
         found = jnp.take_along_axis(found, queries[:, :, None], axis=1)
         return (found**3).sum(), found
 

@@ -8,9 +8,10 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.encoders.attention import attention, bidirectional, causal
+from jaxrec.encoders.relative import RelativeBias, time_buckets, told
 from jaxrec.errors import InputError
 
-Positions = Literal["learned", "sinusoidal", "rotary"]
+Positions = Literal["learned", "sinusoidal", "rotary", "time"]
 Norm = Literal["pre", "post"]
 Activation = Literal["gelu", "swiglu"]
 
@@ -26,7 +27,8 @@ class Transformer(nn.Module):
     positions: counted back from the last event of a segment, so that recency has one meaning
                whatever the length of the history. "learned" adds a table of max_length rows,
                "sinusoidal" fixed waves, and "rotary" turns queries and keys (Su et al. 2021), so
-               that attention knows the distance of two events and nothing else.
+               that attention knows the distance of two events and nothing else. "time" adds a
+               bias of this distance and of the time between them to attention (relative.py).
     gated, activation, attention_dropout: see Block.
     """
 
@@ -50,18 +52,21 @@ class Transformer(nn.Module):
         segment_ids: Int[Array, "batch length"],
         queries: Int[Array, "batch queries"],
         train: bool = False,
+        time: Int[Array, "batch length"] | None = None,
     ) -> Float[Array, "batch queries dim"]:
         """Give the states of the columns `queries`; as many as there are columns means all of them,
-        in order. The last block answers for no others.
+        in order. The last block answers for no others. time: of the events, for such positions.
         """
         shape = x.shape
-        place, angle = positions(segment_ids), None
+        place, angle, bucket, bias = positions(segment_ids), None, None, None
         if self.positions == "learned":
             size = self.max_length, shape[-1]
             table = self.param("positions", nn.initializers.normal(0.02), size)
             x = x + jnp.take(table, place, axis=0, mode="clip")
         elif self.positions == "sinusoidal":
             x = x + sinusoids(place, shape[-1])
+        elif self.positions == "time":
+            bucket = time_buckets(told(time))
         else:
             angle = self.angle_of(place, shape[-1])
         # On CPU, gradients of dense layers are twice as fast over one batch axis as over two.
@@ -83,7 +88,9 @@ class Transformer(nn.Module):
                 activation=self.activation,
                 attention_dropout=self.attention_dropout,
             )
-            x = block(x, where, asked, train, angle)
+            if bucket is not None:
+                bias = RelativeBias(self.num_heads, self.max_length)(bucket, asked)
+            x = block(x, where, asked, train, angle, bias)
         x = x if self.num_layers else at_queries(x, queries, shape[1])
         x = nn.LayerNorm(dtype=self.dtype)(x) if self.norm == "pre" else x
         return x.astype(jnp.float32).reshape(shape[0], -1, shape[-1])
@@ -127,6 +134,7 @@ class Block(nn.Module):
         queries: Int[Array, "#batch queries"],
         train: bool,
         angle: Float[Array, "events half"] | None,
+        bias: Float[Array, "batch heads queries length"] | None = None,
     ) -> Float[Array, "asked dim"]:
         def normed(x: Float[Array, "n dim"], place: Norm) -> Float[Array, "n dim"]:
             return nn.LayerNorm(dtype=self.dtype)(x) if self.norm == place else x
@@ -139,7 +147,7 @@ class Block(nn.Module):
         x, q = (at_queries(y, queries, length) for y in (x, q))
         if queries.shape[1] != length:
             where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
-        mixed = self.attend(q, k, v, where, train)
+        mixed = self.attend(q, k, v, where, train, bias)
         out = Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
         x = normed(x + self.gate(x, out), "post")
         out = Dropout(self.dropout)(self.mlp(normed(x, "pre"), train), train)
@@ -166,17 +174,18 @@ class Block(nn.Module):
         v: Float[Array, "events dim"],
         where: Bool[Array, "batch 1 queries length"],
         train: bool,
+        bias: Float[Array, "batch heads queries length"] | None,
     ) -> Float[Array, "asked dim"]:
         asked, dim = q.shape
         shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
         q, k, v = (x.reshape(shape) for x in (q, k, v))
         dropped = in_256(self.attention_dropout) if train else 0
-        if not dropped and (fused := _fused(q, k)):
+        if not dropped and bias is None and (fused := _fused(q, k)):
             mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
             return mixed.reshape(asked, dim)
         q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
         key = self.make_rng("dropout") if dropped else None
-        mixed = attention(q, k, v, where, self.causal, dropped, key)
+        mixed = attention(q, k, v, where, self.causal, dropped, key, bias)
         return jnp.swapaxes(mixed, 1, 2).reshape(asked, dim)
 
 
