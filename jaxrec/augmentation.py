@@ -2,7 +2,8 @@
 
 Each is called as `augment(batch, key) -> batch`, and changes every segment by itself. Its last
 event stays in its last column; columns that fall empty stand in front of its events, as padding.
-What the batch asks is left as it is, so who asks a view says at which columns.
+What the batch asks is left as it is, so who asks a view says at which columns. Times go with their
+events; items that are shuffled or replaced leave theirs, and one put in front of an event has its.
 Xie et al., "Contrastive Learning for Sequential Recommendation" (CL4SRec, ICDE 2022): crop, mask,
 reorder. Liu et al., "Contrastive Self-supervised Sequential Recommendation with Robust
 Augmentation" (CoSeRec, 2021): substitute, insert.
@@ -42,8 +43,12 @@ class Crop:
         kept = jnp.maximum(_share(self.fraction, size), 1)
         skipped = _below(size - kept + 1, first, key)  # events after those that are kept
         shown = batch.where & (last - column < kept)
-        history = _at(batch.history, jnp.maximum(column - skipped, 0))
-        return _with(batch, jnp.where(shown, history, 0), jnp.where(shown, batch.segment_ids, 0))
+
+        def moved(x: Columns) -> Columns:
+            return jnp.where(shown, _at(x, jnp.maximum(column - skipped, 0)), 0)
+
+        time = jax.tree.map(moved, batch.time)
+        return _with(batch, moved(batch.history), jnp.where(shown, batch.segment_ids, 0), time)
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Mask:
         first, last = ends(batch.segment_ids)
         count = _share(self.fraction, last - first + 1)
         hidden = batch.where & (_rank(first, batch.where, key) < count)
-        return _with(batch, jnp.where(hidden, 0, batch.history), batch.segment_ids)
+        return _with(batch, jnp.where(hidden, 0, batch.history), batch.segment_ids, batch.time)
 
 
 @dataclass(frozen=True)
@@ -85,7 +90,7 @@ class Reorder:
         begin = first + _below(size - count + 1, first, begin_key)
         inside = (column >= begin) & (column < begin + count)
         order = jnp.where(inside, begin + _rank(begin, inside, draw_key), column)
-        return _with(batch, _at(batch.history, order), batch.segment_ids)
+        return _with(batch, _at(batch.history, order), batch.segment_ids, batch.time)
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,8 @@ class Substitute:
         rank_key, draw_key = jax.random.split(key)
         chosen = _chosen(batch, self.fraction, rank_key)
         drawn = _draw(self.drawn, batch, draw_key)
-        return _with(batch, jnp.where(chosen, drawn, batch.history), batch.segment_ids)
+        history = jnp.where(chosen, drawn, batch.history)
+        return _with(batch, history, batch.segment_ids, batch.time)
 
 
 @dataclass(frozen=True)
@@ -152,7 +158,8 @@ class Insert:
             return jnp.zeros_like(events).at[row, to].set(both, mode="drop")
 
         drawn = _draw(self.drawn, batch, draw_key)
-        return _with(batch, put(batch.history, drawn), put(segment, segment))
+        time = jax.tree.map(lambda x: put(x, x), batch.time)
+        return _with(batch, put(batch.history, drawn), put(segment, segment), time)
 
 
 def augment(batch: Batch, augmentations: Sequence[Augment], key: Key[Array, ""]) -> Batch:
@@ -165,12 +172,13 @@ def augment(batch: Batch, augmentations: Sequence[Augment], key: Key[Array, ""])
     following = _at(last, jnp.minimum(last + 1, last.shape[1] - 1))
     owner = jnp.where(batch.segment_ids > 0, last, following)
     choice = _at(jax.random.randint(choice_key, last.shape, 0, len(augmentations)), owner)
-    history, segment = jnp.zeros_like(batch.history), jnp.zeros_like(batch.segment_ids)
+    found = jax.tree.map(jnp.zeros_like, (batch.history, batch.segment_ids, batch.time))
     for number, change in enumerate(augmentations):
-        changed = change(batch, jax.random.fold_in(key, number))
-        history = jnp.where(choice == number, changed.history, history)
-        segment = jnp.where(choice == number, changed.segment_ids, segment)
-    return _with(batch, history, segment)
+        new = change(batch, jax.random.fold_in(key, number))
+        own = choice == number
+        columns = new.history, new.segment_ids, new.time
+        found = jax.tree.map(lambda x, y, own=own: jnp.where(own, x, y), columns, found)
+    return _with(batch, *found)
 
 
 def ends(segment: Columns) -> tuple[Columns, Columns]:
@@ -235,6 +243,6 @@ def _draw(negatives: Any, batch: Batch, key: Key[Array, ""]) -> Columns:
     return many.draw_shared(batch, key).item.reshape(batch.history.shape)
 
 
-def _with(batch: Batch, history: Columns, segment: Columns) -> Batch:
+def _with(batch: Batch, history: Columns, segment: Columns, time: Columns | None) -> Batch:
     where = segment > 0
-    return dataclasses.replace(batch, history=history, segment_ids=segment, where=where)
+    return dataclasses.replace(batch, history=history, segment_ids=segment, where=where, time=time)

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from jaxrec.data.batches import Resident, question, resident
-from jaxrec.data.histories import histories, longest
+from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Interactions
 from jaxrec.data.normalisation import Scale
 from jaxrec.data.prepare import Prepared
@@ -30,8 +30,10 @@ from jaxrec.metrics.predictions import Predictions, prediction_measures
 from jaxrec.metrics.protocol import BEYOND_ACCURACY, RANKING, Metric, Protocol, parse_metric
 from jaxrec.metrics.questions import Questions, ask, known_in
 from jaxrec.metrics.ranks import MASKED, NAN, count_ranks, formula, order_keys
-from jaxrec.retrieval import Scorer, best_items, questions_at_once
+from jaxrec.retrieval import Scorer, best_items, questions_at_once, reads_times
 from jaxrec.typing import Batch
+
+Known = tuple[Int[Array, "known_items"], Int[Array, "known_items"] | None]
 
 MEMORY_BUDGET = 2**28
 """Bytes that scoring one chunk of questions may take."""
@@ -170,14 +172,14 @@ def _plan(
         fit_known = known_of(split, "test") if refitted else split.train
     wanted = {name: parse_metric(name) for name in protocol.metrics}
     ranked, shown, valued = _sort_out(wanted, protocol)
-    questions = ask(known, targets, protocol, seed)
+    timed = reads_times(scorer)
+    questions = ask(known, targets, protocol, seed, timed)
     if not len(questions) and (ranked or shown):
         raise InputError(
             f"no user of the {part} part has {protocol.min_history} known items; lower "
             "protocol.min_history"
         )
-    data = resident(prepared, fit_known)
-    data = dataclasses.replace(data, histories=jax.device_put(histories(known)))
+    data = resident(prepared, fit_known, timed).knowing(known)
     length = scorer.history_length
     if length is None:
         grown = int((questions.stop - questions.start).max(initial=1))
@@ -223,7 +225,8 @@ def _list_asker(
             f"{prepared.dataset.name} has no lists of candidates; give another protocol.candidates"
         )
     seen = None if protocol.seen == "keep" else questions
-    items, key = jax.device_put((questions.items, jax.random.key(task.seed)))
+    known, key = (questions.items, questions.time), jax.random.key(task.seed)
+    known, key = jax.device_put((known, key))
     size = 0
 
     def run(variables: PyTree) -> tuple[dict[str, np.ndarray], np.ndarray, int]:
@@ -237,7 +240,7 @@ def _list_asker(
         for chunk in chunks(questions, seen, avoided, lists, size, task.num_items):
             own = rules._replace(length=columns_of(chunk, rules.length))
             chunk = jax.device_put(chunk)
-            found.append(_ask_chunk(scorer, own, variables, data, items, key, chunk))
+            found.append(_ask_chunk(scorer, own, variables, data, known, key, chunk))
         by_chunk, recommended, nan_scores = zip(*jax.device_get(found), strict=True)
         values = {
             name: np.concatenate([chunk[name] for chunk in by_chunk])[: len(questions)]
@@ -264,13 +267,13 @@ def _ask_chunk(
     rules: _Rules,
     variables: PyTree,
     data: Resident,
-    items: Int[Array, "known_items"],
+    shown: Known,
     key: Key[Array, ""],
     chunk: Chunk,
 ) -> tuple[dict[str, Float[Array, "questions"]], Int[Array, "questions k"], Int[Array, ""]]:
     """Give each question's metrics and best items, and count the NaN among candidates' scores."""
     protocol = rules.protocol
-    batch = _batch(data, items, chunk, rules.length)
+    batch = _batch(data, shown, chunk, rules.length)
     width = data.catalogue.counts.shape[0]
     known = mask_of(chunk.seen, chunk.user.shape[0], width)
     seen = known if protocol.seen == "exclude" else jnp.zeros_like(known)
@@ -302,16 +305,17 @@ def _ask_chunk(
     return values, recommended, jnp.sum(jnp.where(chunk.number >= 0, nan, 0))
 
 
-def _batch(data: Resident, items: Int[Array, "known_items"], chunk: Chunk, length: int) -> Batch:
+def _batch(data: Resident, known: Known, chunk: Chunk, length: int) -> Batch:
     """Ask with the last `length` known items of each question."""
     batch = question(data, chunk.user, length)
-    if not length or not items.shape[0]:
+    if not length or not known[0].shape[0]:
         return batch
     place = chunk.stop[:, None] + jnp.arange(-length, 0, dtype=jnp.int32)[None, :]
     where = place >= chunk.start[:, None]
-    history = jnp.where(where, items[jnp.maximum(place, 0)], 0)
+    item, time = (x if x is None else jnp.where(where, x[jnp.maximum(place, 0)], 0) for x in known)
     shown: dict[str, Any] = {
-        "history": history,
+        "history": item,
+        "time": time,
         "where": where,
         "segment_ids": where.astype(jnp.int32),
     }

@@ -1,6 +1,5 @@
 """What a finished run recommends when its test is asked: how popular, how varied, how evenly."""
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxrec.data.batches import question, resident
-from jaxrec.data.histories import histories, longest, positives, window
+from jaxrec.data.histories import longest, positives, window
 from jaxrec.data.splits import known
 from jaxrec.metrics import beyond_accuracy
-from jaxrec.retrieval import top_k
+from jaxrec.retrieval import reads_times, top_k
 from jaxrec.run import Run, Say, load_run
 
 TIERS = ("most popular third", "middle third", "long tail")
@@ -49,8 +48,7 @@ def measure(workdir: Path, k: int, say: Say = print) -> Exposure:
 def recommended(run: Run, users: np.ndarray, k: int) -> np.ndarray:
     """Give each user's best k items, as rows, as the test asks for them."""
     events = known(run.prepared.split, "test")
-    data = resident(run.prepared, run.fitted_on)
-    data = dataclasses.replace(data, histories=jax.device_put(histories(events)))
+    data = resident(run.prepared, run.fitted_on, reads_times(run.scorer)).knowing(events)
     length = run.scorer.history_length
     length = longest(data.histories) if length is None else length
     batch = question(data, jnp.asarray(users), length)

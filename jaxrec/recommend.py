@@ -1,7 +1,6 @@
 """Ask a finished run for items, in the ids that its data came with; only its folder is read."""
 
 import csv
-import dataclasses
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,10 +14,10 @@ import numpy as np
 from jaxtyping import Array, Int
 
 from jaxrec.data.batches import Resident, question, question_of, resident
-from jaxrec.data.histories import histories, longest, positives, window
+from jaxrec.data.histories import longest, positives, window
 from jaxrec.data.interactions import Interactions, Vocabulary
 from jaxrec.errors import InputError
-from jaxrec.retrieval import top_k
+from jaxrec.retrieval import reads_times, top_k
 from jaxrec.run import Run, Say, load_run
 from jaxrec.typing import CSR, Batch
 
@@ -50,8 +49,7 @@ class Recommender:
         """Open the run in `workdir`; its notices go to `say`."""
         run = load_run(Path(workdir), say)
         events = known_events(run)
-        known = resident(run.prepared, run.fitted_on)
-        known = dataclasses.replace(known, histories=jax.device_put(histories(events)))
+        known = resident(run.prepared, run.fitted_on, reads_times(run.scorer)).knowing(events)
         variables = run.scorer.precompute(run.variables, known.catalogue)
         return cls(run, variables, known, jax.device_put(positives(events)), _titles(run), say)
 

@@ -58,6 +58,11 @@ class Scorer(Protocol):
         ...
 
 
+def reads_times(asked: Any) -> bool:
+    """Tell whether a scorer, or the config of a model, needs the times of events."""
+    return getattr(asked, "reads_times", False)
+
+
 @struct.dataclass
 @no_type_check
 class Precomputed:
@@ -76,6 +81,11 @@ class ModelScorer:
     @property
     def history_length(self) -> int:
         return self.model.config.history_length
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether batches must tell the times of the events that they show."""
+        return reads_times(self.model.config)
 
     def precompute(self, variables: PyTree, catalogue: Catalogue) -> PyTree:
         """Encode all items, in blocks of rows; a model may prepare its variables itself first."""

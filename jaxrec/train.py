@@ -32,7 +32,7 @@ from jaxrec.evaluate import Evaluation, make_evaluator
 from jaxrec.metrics.protocol import LOWER_IS_BETTER
 from jaxrec.performance import Performance, measure
 from jaxrec.profile import Tracer, write_page
-from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer
+from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer, reads_times
 from jaxrec.run import Run, Say, answers, fitted_on, load_run, make_spec, open_run
 from jaxrec.sharding import make_mesh, replicate
 from jaxrec.tracking import jsonl
@@ -213,7 +213,7 @@ def plan_steps(
     train = config.train
     mesh = make_mesh(train.model_parallel)
     with jax.default_device(stream.host()):
-        data = resident(prepared, events)
+        data = resident(prepared, events, reads_times(config.model))
         batches = config.batches.build(events, data, config.seed)
     model = config.model.build(make_spec(config, prepared, data))
     total = round((epochs or train.epochs) * batches.steps_per_epoch)

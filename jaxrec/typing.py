@@ -97,6 +97,8 @@ class Batch:
     weights:       of each query in the loss; 0 where there is no target.
     user_features: by name, leading axis the batch.
     context:       features of the event, by name, leading axis the batch.
+    time:          when the events of the history were, in seconds, of which only differences mean
+                   something; 0 at padding. None where no model asked for it (`reads_times`).
     """
 
     user: Int[Array, "batch"]
@@ -110,6 +112,7 @@ class Batch:
     user_features: Features
     context: Features
     catalogue: Catalogue
+    time: Int[Array, "batch length"] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -208,6 +208,37 @@ def test_among_others_an_insertion_keeps_the_padding_that_it_takes():
     assert (history[:, 0, 1:5] > 0).all()
 
 
+@pytest.mark.parametrize("change", [Crop(0.6), Mask(0.3), Substitute(0.3), Insert(0.3)], ids=str)
+def test_times_go_with_their_events(change):
+    counts = jnp.where(jnp.arange(101) > 80, 1.0, 0.0)  # items above 80 are drawn ones
+    batch = packed().replace(time=10 * ITEMS)
+    batch = batch.replace(catalogue=batch.catalogue.replace(counts=counts))
+
+    def choose(key):
+        return augment(batch, (change,), key)
+
+    found = jax.device_get(jax.jit(jax.vmap(choose))(jax.random.split(KEY, 50)))
+    events = (found.history > 0) & (found.history <= 80)
+    np.testing.assert_array_equal(found.time[events], 10 * found.history[events])
+    assert not found.time[~found.where].any()
+    other = found.where & ~events
+    assert other.any() != isinstance(change, Crop)
+    if isinstance(change, Insert):
+        following = np.roll(found.time, -1, axis=-1)
+        np.testing.assert_array_equal(found.time[other], following[other])
+    else:
+        np.testing.assert_array_equal(
+            found.time[other], np.broadcast_to(10 * ITEMS, found.time.shape)[other]
+        )
+
+
+def test_items_that_are_shuffled_leave_their_times():
+    batch = packed().replace(time=10 * ITEMS)
+    found = Reorder(1.0)(batch, KEY)
+    assert (found.history != ITEMS).any()
+    np.testing.assert_array_equal(found.time, batch.time)
+
+
 def test_the_same_key_gives_the_same_views_and_another_one_others():
     def choose(batch, key):
         return augment(batch, tuple(ALL), key)

@@ -250,3 +250,51 @@ def test_a_question_of_bare_histories():
     assert batch.where.tolist() == [[True] * 3, [False] * 3, [False, False, True]]
     assert batch.user.tolist() == [0, 0, 0]
     assert question_of(RESIDENT, [[1]], 0).history.shape == (1, 0)
+
+
+USER_OF = np.concatenate([[u] * len(items) for u, items in HISTORIES.items()])
+ITEM_OF = np.concatenate(list(HISTORIES.values()))
+"""The user and the item of each event, by its time."""
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        Pairs(16, history_length=3),
+        Pairs(16, history_length=3, around=True),
+        Sequences(2, 4),
+        Sequences(3, 2, random_crop=True),
+        Sequences(3, 4, whole=True),
+        PackedSequences(2, 6),
+    ],
+    ids=str,
+)
+def test_times_stand_beside_the_items_that_they_are_of(batches):
+    timed = resident(PREPARED, TRAIN, reads_times=True)
+    assert epoch(batches.build(TRAIN, RESIDENT, 0))[0].time is None
+    for batch in epoch(batches.build(TRAIN, timed, 0)):
+        np.testing.assert_array_equal(ITEM_OF[batch.time[batch.where]], batch.history[batch.where])
+        assert not batch.time[~batch.where].any()
+        assert batch.where.any()
+        for row in range(len(batch.user)):
+            for number in range(1, batch.segment_ids[row].max(initial=0) + 1):
+                time = batch.time[row, batch.segment_ids[row] == number]
+                assert len({*USER_OF[time]} | {batch.user[row] or USER_OF[time[0]]}) == 1
+                assert getattr(batches, "around", False) or (np.diff(time) == 1).all()
+
+
+def test_a_question_tells_the_times_of_what_is_known_then():
+    timed = resident(PREPARED, TRAIN, reads_times=True)
+    batch = question(timed, jnp.array([3, 0, 2], jnp.int32), 3)
+    assert batch.time.tolist() == [[8, 9, 10], [0, 0, 0], [0, 0, 3]]
+    fewer = timed.knowing(TRAIN.take(np.array([1, 4, 6, 8])))
+    batch = question(fewer, jnp.array([3, 1], jnp.int32), 3)
+    assert batch.history.tolist() == [[5, 6, 3], [0, 0, 1]]
+    assert batch.time.tolist() == [[3, 5, 7], [0, 0, 0]]
+    assert question(RESIDENT.knowing(TRAIN), jnp.array([3], jnp.int32), 3).time is None
+
+
+def test_the_events_of_a_bare_history_are_simultaneous():
+    timed = resident(PREPARED, TRAIN, reads_times=True)
+    assert question_of(timed, [[1, 2], [3]], 3).time.tolist() == [[0, 0, 0], [0, 0, 0]]
+    assert question_of(RESIDENT, [[1, 2], [3]], 3).time is None

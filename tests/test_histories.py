@@ -3,11 +3,13 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxrec.data.histories import histories, longest, positives, window
+from jaxrec.data.histories import elapsed, histories, longest, positives, times, window
 from jaxrec.data.interactions import Interactions
+from jaxrec.errors import InputError
 from jaxrec.typing import CSR
 
 EVENTS = st.lists(
@@ -67,3 +69,31 @@ def test_window_of_nothing_is_empty():
     assert items.tolist() == [[0, 0], [0, 0]]
     assert not where.any()
     assert longest(empty) == 0
+
+
+@settings(deadline=None)
+@given(EVENTS)
+def test_times_are_those_of_the_histories(events):
+    built = _build(events)
+    first = min(time for _, _, time in events)
+    expected = [[] for _ in range(len(built.users) + 1)]
+    for user, _, time in sorted(events, key=lambda event: event[2]):
+        expected[built.users.rows([user])[0]].append(time - first)
+    assert _rows(times(built)) == expected
+    np.testing.assert_array_equal(times(built).indptr, histories(built).indptr)
+
+
+def test_seconds_are_whole_and_count_from_the_first():
+    found = elapsed(np.array([1.7e9 + 2.9, 1.7e9, 1.7e9 + 2**31 - 1]))
+    assert found.tolist() == [2, 0, 2**31 - 1]
+    assert found.dtype == np.int32
+    assert elapsed(np.zeros(0)).shape == (0,)
+
+
+def test_events_without_times_and_times_that_are_too_far_apart_are_refused():
+    for order in ("row", "position"):
+        events = Interactions.build([1, 2], [1, 2], timestamp=[0.0, 1.0], order=order)
+        with pytest.raises(InputError, match=r"only the order .* timestamp column"):
+            times(events)
+    with pytest.raises(InputError, match=r"span 9000000000 seconds.* in seconds"):
+        elapsed(np.array([0.0, 9e9]))

@@ -1,11 +1,13 @@
 """What is asked of whom, under each way to average."""
 
+import dataclasses
+
 import numpy as np
 
 from jaxrec.data.interactions import Interactions
 from jaxrec.metrics.chunks import chunks
 from jaxrec.metrics.protocol import Protocol
-from jaxrec.metrics.questions import ask, spans
+from jaxrec.metrics.questions import ask, known_in, spans
 
 EVENTS = Interactions.build(
     [1, 1, 1, 1, 2, 2, 2, 3, 3], [1, 2, 3, 3, 1, 3, 4, 2, 4], None, list(range(9)), order="time"
@@ -85,3 +87,17 @@ def test_chunks_hold_every_question_once_in_one_shape():
 
 def test_spans():
     assert spans(np.asarray([5, 0, 9]), np.asarray([2, 0, 3])).tolist() == [5, 6, 9, 10, 11]
+
+
+def test_the_times_of_known_items_are_told_where_they_are_read():
+    late = dataclasses.replace(EVENTS, timestamp=EVENTS.timestamp * 60 + 1e9)
+    known, targets = (late.take(np.isin(late.row, part.row)) for part in (KNOWN, TARGETS))
+    for averaged_over in ("users", "events"):
+        protocol = Protocol(averaged_over=averaged_over)
+        assert ask(known, targets, protocol, 0).time is None
+        questions = ask(known, targets, protocol, 0, reads_times=True)
+        item_at = dict(zip(late.row * 60, late.item))
+        for start, stop in zip(questions.start, questions.stop):
+            seen = questions.items[start:stop].tolist()
+            assert [item_at[time] for time in questions.time[start:stop]] == seen
+        assert known_in(questions, known).time is None

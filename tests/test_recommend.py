@@ -143,6 +143,26 @@ def test_the_order_of_a_history_matters_to_a_sequence_model(sasrec):
     assert {e.item: e.score for e in one} != {e.item: e.score for e in other}
 
 
+def test_a_model_that_reads_times_is_told_those_of_users_and_none_of_bare_histories(tmp_path):
+    model = SASRecConfig(embed_dim=8, num_layers=1, num_heads=1, history_length=8, positions="time")
+    config = Config(
+        DataConfig(), model, FullSoftmax(), Sequences(16, 8), train=TrainConfig(epochs=1)
+    )
+    daily = FRAME.assign(timestamp=86_400 * FRAME["timestamp"])
+    histories = FRAME.sort_values(["user", "timestamp"]).groupby("user")["item"].agg(list)
+    train_and_evaluate(config, tmp_path / "run", Interactions.from_frame(daily), say=print)
+    asked = Recommender.load(tmp_path / "run", print)
+    scores = [
+        {e.item: e.score for e in found}
+        for found in (asked.recommend([7], k=50)[0], asked.recommend(history=histories[7], k=50)[0])
+    ]
+    assert scores[0].keys() == scores[1].keys() == set(FRAME["item"]) - SEEN[7]
+    assert max(abs(scores[0][item] - scores[1][item]) for item in scores[0]) > 1e-4
+    untimed = Interactions.from_frame(FRAME.drop(columns="timestamp"))
+    with pytest.raises(InputError, match=r"this data has only the order of each user's events"):
+        train_and_evaluate(config, tmp_path / "other", untimed, say=print)
+
+
 def test_a_history_longer_than_the_model_reads_counts_by_its_end(sasrec):
     items = sorted(set(FRAME["item"]))
     long, short = (

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jaxrec.data.packing import packed_places
+from jaxrec.encoders.attention import causal
 from jaxrec.encoders.rnn import (
     GRU,
     LSTM,
@@ -18,7 +19,6 @@ from jaxrec.encoders.rnn import (
     run,
     states_at,
 )
-from jaxrec.encoders.transformer import causal
 
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jax.random.normal(KEYS[0], (3, 7, 8))

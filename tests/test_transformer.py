@@ -4,27 +4,23 @@ import numpy as np
 import pytest
 
 from jaxrec.encoders import transformer
+from jaxrec.encoders.attention import causal
 from jaxrec.encoders.transformer import (
     Block,
     Dropout,
     Transformer,
     angles,
     at_queries,
-    attention,
-    bidirectional,
-    causal,
     compute_dtype,
     positions,
     sinusoids,
     turned,
 )
 from jaxrec.errors import InputError
+from tests.test_attention import SEGMENTS, plain_attention
 
 KEYS = jax.random.split(jax.random.key(0), 4)
 X = jax.random.normal(KEYS[0], (3, 7, 8))
-SEGMENTS = jnp.array(
-    [[0, 0, 1, 1, 1, 1, 1], [1, 1, 1, 2, 2, 2, 2], [0, 0, 0, 0, 0, 0, 0]], jnp.int32
-)
 VARIANTS = [
     {},
     {"norm": "post"},
@@ -33,115 +29,37 @@ VARIANTS = [
     {"causal": False},
     {"causal": False, "norm": "post", "positions": "rotary"},
     {"gated": True, "activation": "swiglu"},
+    {"positions": "time"},
+    {"causal": False, "positions": "time"},
 ]
 every_variant = pytest.mark.parametrize("variant", VARIANTS, ids=str)
 
 
 def make(dropout=0.0, dtype="float32", **variant):
     module = Transformer(10, 2, 2, 16, dropout, jnp.dtype(dtype), **variant)
-    variables = jax.jit(module.init)(jax.random.key(1), X, SEGMENTS, every(SEGMENTS))
+
+    @jax.jit
+    def init(key):
+        return module.init(key, X, SEGMENTS, every(SEGMENTS), time=time_of(X))
+
+    variables = init(jax.random.key(1))
 
     @jax.jit
     def run(variables, x, segment_ids, queries=None):
         queries = every(segment_ids) if queries is None else queries
-        return module.apply(variables, x, segment_ids, queries)
+        return module.apply(variables, x, segment_ids, queries, time=time_of(x))
 
     return run, variables
+
+
+def time_of(x):
+    """Give each event a time by its own vector, so that the two go together."""
+    return jnp.round(1e6 + 1e5 * x[:, :, 0]).astype(jnp.int32)
 
 
 def every(segment_ids):
     batch, length = segment_ids.shape
     return jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32)[None], (batch, length))
-
-
-def plain_attention(q, k, v, where):
-    """Five lines of NumPy."""
-    scores = np.einsum("bhqd,bhkd->bhqk", q, k) / np.sqrt(q.shape[-1])
-    weight = np.where(where, np.exp(scores), 0)
-    weight /= np.maximum(weight.sum(-1, keepdims=True), 1e-9)
-    return np.einsum("bhqk,bhkd->bhqd", weight, v)
-
-
-@pytest.mark.parametrize("seen", [causal, bidirectional])
-@pytest.mark.parametrize("length", [7, 203])
-def test_attention_is_the_plain_one(length, seen):
-    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, length, 4))
-    where = seen(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
-    found = attention(q, k, v, where, seen is causal)
-    np.testing.assert_allclose(found, plain_attention(q, k, v, where), rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("seen", [causal, bidirectional])
-def test_the_gradient_of_attention_is_that_of_autodiff(seen):
-    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 203, 4))
-    upstream = jax.random.normal(KEYS[2], q.shape)
-    where = seen(jnp.repeat(SEGMENTS, 29, axis=1))
-
-    def plain(q, k, v):
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 2
-        weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
-        return (jnp.einsum("bhqk,bhkd->bhqd", weight, v) * upstream).sum()
-
-    def ours(q, k, v):
-        return (attention(q, k, v, where, seen is causal) * upstream).sum()
-
-    found, expected = (jax.grad(f, (0, 1, 2))(q, k, v) for f in (ours, plain))
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected
-    )
-
-
-def dropped_attention(length=60, dropped=64):
-    """Give q, k, where, ours as a function of q, k, v, and what was kept, read off the weights."""
-    q, k = jax.random.normal(KEYS[1], (2, 3, 2, length, length)) * length**-0.25
-    where = causal(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
-
-    def ours(q, k, v):
-        return attention(q, k, v, where, True, dropped, KEYS[3])
-
-    kept = ours(q, k, jnp.broadcast_to(jnp.eye(length), q.shape)) > 0
-    return q, k, where, ours, kept
-
-
-def test_dropped_attention_is_the_plain_one_with_the_weights_it_keeps():
-    q, k, where, ours, kept = dropped_attention()
-    seen = jnp.broadcast_to(where, kept.shape)
-    assert len(transformer._blocks(60, 60, True)) == 2
-    assert not (kept & ~seen).any()
-    assert kept.sum() / seen.sum() == pytest.approx(192 / 256, abs=0.02)
-    alike = jnp.where(seen[:, 0], kept[:, 0] == kept[:, 1], False)  # the draws of two heads
-    assert alike.sum() / seen[:, 0].sum() == pytest.approx((192**2 + 64**2) / 256**2, abs=0.03)
-    v = jax.random.normal(KEYS[2], q.shape)
-    weight = plain_attention(q, k, np.broadcast_to(np.eye(60), q.shape), where)
-    expected = np.where(kept, weight * 256 / 192, 0) @ np.asarray(v)
-    np.testing.assert_allclose(ours(q, k, v), expected, rtol=1e-4, atol=1e-5)
-
-
-def test_the_gradient_of_dropped_attention_is_that_of_autodiff():
-    q, k, where, ours, kept = dropped_attention()
-    v, upstream = jax.random.normal(KEYS[2], (2, *q.shape))
-
-    def plain(q, k, v):
-        scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 60**0.5
-        weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
-        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight * 256 / 192, 0), v)
-
-    found, expected = (
-        jax.jit(jax.grad(lambda *x, f=f: (f(*x) * upstream).sum(), (0, 1, 2)))(q, k, v)
-        for f in (ours, plain)
-    )
-    jax.tree.map(
-        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), found, expected
-    )
-
-
-def test_dropped_attention_keeps_the_mean():
-    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
-    where = causal(SEGMENTS)
-    keys = jax.random.split(KEYS[3], 4000)
-    found = jax.jit(jax.vmap(lambda key: attention(q, k, v, where, True, 128, key)))(keys)
-    assert found.std(0)[0, :, 3:].min() > 0.1
-    np.testing.assert_allclose(found.mean(0), attention(q, k, v, where), atol=0.12)
 
 
 def test_attention_drops_in_training_alone_and_needs_no_key_when_it_does_not(monkeypatch):
@@ -186,11 +104,6 @@ def test_a_gated_block_is_ten_lines_of_numpy():
     out = dense("Dense_4", switch * sigmoid(switch) * value)
     np.testing.assert_allclose(found, a + sigmoid(dense("Dense_5", a)) * out, rtol=1e-4, atol=1e-4)
     assert "bias" not in shapes["Dense_3"] | shapes["Dense_4"]
-
-
-def test_no_key_gives_zero():
-    q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
-    assert jnp.all(attention(q, k, v, jnp.zeros((3, 1, 7, 7), bool)) == 0)
 
 
 @every_variant
@@ -256,22 +169,6 @@ def test_positions_count_back_from_the_last_event():
     np.testing.assert_array_equal(positions(SEGMENTS), expected)
 
 
-def test_an_event_sees_its_segment_up_to_itself():
-    where = np.asarray(causal(SEGMENTS))[:, 0]
-    assert not where[0, :2].any()
-    assert where[0, 4].tolist() == [False, False, True, True, True, False, False]
-    assert where[1, 4].tolist() == [False, False, False, True, True, False, False]
-    assert not where[2].any()
-
-
-def test_in_both_directions_an_event_sees_all_of_its_segment():
-    where = np.asarray(bidirectional(SEGMENTS))[:, 0]
-    assert not where[0, :2].any()
-    assert where[0, 4].tolist() == [False, False, True, True, True, True, True]
-    assert where[1, 1].tolist() == [True, True, True, False, False, False, False]
-    assert not where[2].any()
-
-
 @pytest.mark.parametrize("dim", [6, 7])
 def test_sinusoids_are_those_of_the_paper(dim):
     place = np.arange(10)[None, :] * np.ones((2, 1), int)
@@ -303,7 +200,7 @@ def test_turned_products_depend_on_the_distance_alone():
     assert np.abs(products[0] - products[0, 0]).max() > 0.1
 
 
-@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary"])
+@pytest.mark.parametrize("positions", ["learned", "sinusoidal", "rotary", "time"])
 def test_order_is_told_to_a_bidirectional_transformer(positions):
     module, variables = make(causal=False, positions=positions)
     variables = jax.tree.map(lambda x: 3 * x, variables)
@@ -316,6 +213,25 @@ def test_rotary_positions_refuse_heads_of_odd_width():
     module = Transformer(10, 1, 8, 16, positions="rotary")
     with pytest.raises(InputError, match=r"embed_dim is 8, .* give a multiple of 2 \* .*, 16"):
         module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS))
+
+
+def test_positions_by_time_need_times_and_read_them(monkeypatch):
+    monkeypatch.setattr(transformer, "_fused", lambda q, k: "xla")  # which must not be taken
+    module = Transformer(10, 1, 2, 16, positions="time")
+    with pytest.raises(InputError, match="the batches do not tell it"):
+        module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS))
+
+    def run(variables, time):
+        return module.apply(variables, X, SEGMENTS, every(SEGMENTS), time=time)
+
+    variables = module.init(jax.random.key(0), X, SEGMENTS, every(SEGMENTS), time=time_of(X))
+    tables = jax.tree.map(lambda x: 50 * x, variables["params"]["RelativeBias_0"])
+    variables = {"params": variables["params"] | {"RelativeBias_0": tables}}
+    before = run(variables, time_of(X))
+    np.testing.assert_array_equal(run(variables, time_of(X) + 5000), before)
+    after = run(variables, time_of(X).at[:, 5].add(3_000_000))  # and of these the last column alone
+    np.testing.assert_array_equal(after[:, :5], before[:, :5])
+    assert jnp.abs(after[:2, 5:] - before[:2, 5:]).max((1, 2)).min() > 1e-4
 
 
 def test_half_precision_is_close_and_answers_in_float32():
@@ -348,14 +264,15 @@ def test_queries_pick_columns():
 def test_few_queries_answer_as_all_do_in_value_and_gradient(layers, variant):
     module = Transformer(10, layers, 2, 16, **variant)
     queries = jnp.array([[6, 2], [2, 5], [0, 1]], jnp.int32)
-    variables = module.init(jax.random.key(1), X, SEGMENTS, queries)
+    time = time_of(X)
+    variables = module.init(jax.random.key(1), X, SEGMENTS, queries, time=time)
 
     def few(variables):
-        found = module.apply(variables, X, SEGMENTS, queries)
+        found = module.apply(variables, X, SEGMENTS, queries, time=time)
         return (found**3).sum(), found
 
     def all_of_them(variables):
-        found = module.apply(variables, X, SEGMENTS, every(SEGMENTS))
+        found = module.apply(variables, X, SEGMENTS, every(SEGMENTS), time=time)
         found = jnp.take_along_axis(found, queries[:, :, None], axis=1)
         return (found**3).sum(), found
 

@@ -15,13 +15,18 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxrec.data.histories import histories, positives, window
+from jaxrec.data.histories import histories, positives, times, window
 from jaxrec.data.interactions import Interactions
 from jaxrec.data.packing import packed_places
 from jaxrec.data.prepare import Prepared
 from jaxrec.data.shuffle import permute
 from jaxrec.errors import InputError
 from jaxrec.typing import CSR, Batch, Catalogue, Features, Items
+
+Window = tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]
+Shown = tuple[
+    Int[Array, "batch length"], Bool[Array, "batch length"], Int[Array, "batch length"] | None
+]
 
 
 @struct.dataclass
@@ -31,22 +36,33 @@ class Resident:
 
     histories:     rows 0..num_users; all known events of each user in their order.
     user_features: rows 0..num_users, row 0 all missing.
+    times:         of each entry of the histories, in seconds; None where no model asked for them.
     """
 
     catalogue: Catalogue
     histories: CSR
     user_features: Features
+    times: CSR | None = None
+
+    def knowing(self, events: Interactions) -> "Resident":
+        """Let other events be known; the catalogue stays that of those trained on."""
+        when = None if self.times is None else jax.device_put(times(events))
+        return dataclasses.replace(self, histories=jax.device_put(histories(events)), times=when)
 
 
-def resident(prepared: Prepared, known: Interactions) -> Resident:
-    """Put the catalogue, the known events and the features of users on the device."""
+def resident(prepared: Prepared, known: Interactions, reads_times: bool = False) -> Resident:
+    """Put the catalogue, the known events and the features of users on the device.
+
+    reads_times: put the times of the known events there too; an InputError if they have none.
+    """
     rows = len(known.items) + 1
     counts = np.bincount(known.item, minlength=rows).astype(np.float32)
     user_features, item_features, counts, own, past = jax.device_put(
         (prepared.user_features, prepared.item_features, counts, positives(known), histories(known))
     )
     items = Items(jnp.arange(rows, dtype=jnp.int32), item_features)
-    return Resident(Catalogue(items, counts, own), past, user_features)
+    when = jax.device_put(times(known)) if reads_times else None
+    return Resident(Catalogue(items, counts, own), past, user_features, when)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,11 +111,10 @@ class Pairs:
             user = jnp.where(weights > 0, data.user[event], 0)
             # The events stand in the order of the histories, so those before one are to its left.
             show = _around if self.around else _before
-            history, where = show(known, user, event, self.history_length)
             return _batch(
                 data.resident,
                 user,
-                (history, where),
+                _shown(data.resident, lambda csr: show(csr, user, event, self.history_length)),
                 queries=jnp.full((self.batch_size, 1), max(self.history_length - 1, 0), jnp.int32),
                 target=jnp.where(weights > 0, known.indices[event], 0)[:, None],
                 value=data.value[event][:, None],
@@ -143,22 +158,22 @@ class Sequences:
 
         def batch_at(data: _SequenceData, step: Int[Array, ""]) -> Batch:
             example, weights = _examples(data.key, step, size, self.batch_size)
-            known = data.resident.histories
+            known, width = data.resident.histories, self.length + ahead
             user = jnp.where(weights > 0, data.users[example], 0)
             start, stop = known.indptr[user], known.indptr[user + 1]
             if self.random_crop:
-                spare = jnp.maximum(stop - start - (self.length + ahead), 0)
+                spare = jnp.maximum(stop - start - width, 0)
                 key = jax.random.fold_in(data.crop_key, step)
                 stop = stop - jax.random.randint(key, spare.shape, 0, spare + 1)
-            items, where = _before(known, user, stop, self.length + ahead)
-            where = where[:, : self.length]
+            shown = _shown(data.resident, lambda csr: _before(csr, user, stop, width))
+            items, where, time = jax.tree.map(lambda x: x[:, : self.length], shown)
             last = jnp.maximum(stop[:, None] - jnp.arange(self.length)[::-1][None, :] - 1, 0)
             return _batch(
                 data.resident,
                 user,
-                (items[:, : self.length], where),
+                (items, where, time),
                 queries=_every(self.batch_size, self.length),
-                target=jnp.where(where, items[:, ahead:], 0),
+                target=jnp.where(where, shown[0][:, ahead:], 0),
                 value=jnp.where(where, data.value[last], 0),
                 weights=where.astype(jnp.float32),
             )
@@ -207,10 +222,14 @@ class PackedSequences:
             row, kept = _examples(data.key, step, size, self.batch_size)
             place, items = data.place[row], data.resident.histories.indices
             where = (place >= 0) & (kept > 0)[:, None]
+
+            def show(csr: CSR) -> Window:
+                return jnp.where(where, csr.indices[place], 0), where
+
             batch = _batch(
                 data.resident,
                 jnp.zeros(self.batch_size, jnp.int32),
-                (jnp.where(where, items[place], 0), where),
+                _shown(data.resident, show),
                 queries=_every(self.batch_size, self.length),
                 target=jnp.where(where, items[place + ahead], 0),
                 value=jnp.where(where, data.value[place + ahead], 0),
@@ -239,30 +258,33 @@ def steps_per_epoch(examples: int, batch_size: int) -> int:
 
 def question(resident: Resident, users: Int[Array, "batch"], length: int) -> Batch:
     """Ask what comes next for user rows, given the last `length` items known of each."""
-    return _ask(resident, users, *window(resident.histories, users, length))
+    return _ask(resident, users, _shown(resident, lambda csr: window(csr, users, length)))
 
 
 def question_of(resident: Resident, histories: Sequence[Sequence[int]], length: int) -> Batch:
-    """Ask what comes next after bare histories of item rows, whose users are unknown."""
+    """Ask what comes next after bare histories of item rows, whose users are unknown.
+
+    A bare history tells no times: a model that reads them takes its events as simultaneous.
+    """
     rows = np.zeros((len(histories), length), np.int32)
     for row, items in zip(rows, histories):
         kept = items[-length:] if length else []
         row[length - len(kept) :] = kept
     history = jnp.asarray(rows)
-    return _ask(resident, jnp.zeros(len(histories), jnp.int32), history, history > 0)
+    time = None if resident.times is None else jnp.zeros_like(history)
+    return _ask(resident, jnp.zeros(len(histories), jnp.int32), (history, history > 0, time))
 
 
 def _ask(
     resident: Resident,
     users: Int[Array, "batch"],
-    history: Int[Array, "batch length"],
-    where: Bool[Array, "batch length"],
+    shown: Shown,
 ) -> Batch:
-    size, length = history.shape
+    size, length = shown[0].shape
     return _batch(
         resident,
         users,
-        (history, where),
+        shown,
         queries=jnp.full((size, 1), max(length - 1, 0), jnp.int32),
         target=jnp.zeros((size, 1), jnp.int32),
         value=jnp.zeros((size, 1), jnp.float32),
@@ -273,10 +295,10 @@ def _ask(
 def _batch(
     resident: Resident,
     user: Int[Array, "batch"],
-    history: tuple[Int[Array, "batch length"], Bool[Array, "batch length"]],
+    shown: Shown,
     **asked: Array,
 ) -> Batch:
-    items, where = history
+    items, where, time = shown
     return Batch(
         user=user,
         history=items,
@@ -285,8 +307,15 @@ def _batch(
         user_features={name: jnp.take(x, user, 0) for name, x in resident.user_features.items()},
         context={},
         catalogue=resident.catalogue,
+        time=time,
         **asked,
     )
+
+
+def _shown(resident: Resident, show: Callable[[CSR], Window]) -> Shown:
+    """Show events: their items, where there are some and, if models ask for them, their times."""
+    items, where = show(resident.histories)
+    return items, where, None if resident.times is None else show(resident.times)[0]
 
 
 def _examples(
@@ -302,7 +331,7 @@ def _examples(
 
 def _before(
     known: CSR, user: Int[Array, "batch"], stop: Int[Array, "batch"], length: int
-) -> tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]:
+) -> Window:
     """Take the last `length` entries of each user's row that stand before the place `stop`."""
     place = stop[:, None] + jnp.arange(-length, 0, dtype=jnp.int32)[None, :]
     where = place >= known.indptr[user][:, None]
@@ -311,7 +340,7 @@ def _before(
 
 def _around(
     known: CSR, user: Int[Array, "batch"], event: Int[Array, "batch"], length: int
-) -> tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]:
+) -> Window:
     """Take up to `length` other entries of each user's row: backwards from the event, in a ring."""
     start, stop = (known.indptr[user + more][:, None] for more in (0, 1))
     back = jnp.arange(length, 0, -1, dtype=jnp.int32)[None, :]

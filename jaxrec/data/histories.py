@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
@@ -18,6 +18,29 @@ def histories(interactions: Interactions) -> CSR:
     _check_size(interactions)
     counts = np.bincount(interactions.user, minlength=len(interactions.users) + 1)
     return _csr(counts, interactions.item.astype(np.int32, copy=False))
+
+
+def times(interactions: Interactions) -> CSR:
+    """Gather when the events of `histories` were, in seconds from the first of all on."""
+    if interactions.order != "time":
+        raise InputError(
+            "the model reads the time between events, and this data has only the order of each "
+            "user's events; name a timestamp column, or choose other model.positions (of hstu: "
+            "no model.reads_times)"
+        )
+    counts = np.bincount(interactions.user, minlength=len(interactions.users) + 1)
+    return _csr(counts, elapsed(interactions.timestamp))
+
+
+def elapsed(timestamp: Float[np.ndarray, "events"]) -> Int[np.ndarray, "events"]:
+    """Count the whole seconds from the first time on, as int32."""
+    span = np.ptp(timestamp) if len(timestamp) else 0
+    if span >= 2**31:
+        raise InputError(
+            f"the times span {span:.0f} seconds, and a model that reads them can count "
+            "2,147,483,647, which are 68 years; give times in seconds"
+        )
+    return np.floor(timestamp - timestamp.min(initial=np.inf)).astype(np.int32)
 
 
 def positives(interactions: Interactions) -> CSR:

@@ -22,7 +22,8 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxrec.encoders.transformer import Dropout, causal
+from jaxrec.encoders.attention import causal
+from jaxrec.encoders.transformer import Dropout
 
 State = tuple[Array, ...]
 """What goes through time, each [batch, dim]; the first is what a layer answers with."""

@@ -1,16 +1,17 @@
 """A Transformer over histories (Vaswani et al. 2017): causal or not, pre-norm or post-norm."""
 
-from functools import partial
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int
 
+from jaxrec.encoders.attention import attention, bidirectional, causal
+from jaxrec.encoders.relative import RelativeBias, time_buckets, told
 from jaxrec.errors import InputError
 
-Positions = Literal["learned", "sinusoidal", "rotary"]
+Positions = Literal["learned", "sinusoidal", "rotary", "time"]
 Norm = Literal["pre", "post"]
 Activation = Literal["gelu", "swiglu"]
 
@@ -26,7 +27,8 @@ class Transformer(nn.Module):
     positions: counted back from the last event of a segment, so that recency has one meaning
                whatever the length of the history. "learned" adds a table of max_length rows,
                "sinusoidal" fixed waves, and "rotary" turns queries and keys (Su et al. 2021), so
-               that attention knows the distance of two events and nothing else.
+               that attention knows the distance of two events and nothing else. "time" adds a
+               bias of this distance and of the time between them to attention (relative.py).
     gated, activation, attention_dropout: see Block.
     """
 
@@ -50,18 +52,21 @@ class Transformer(nn.Module):
         segment_ids: Int[Array, "batch length"],
         queries: Int[Array, "batch queries"],
         train: bool = False,
+        time: Int[Array, "batch length"] | None = None,
     ) -> Float[Array, "batch queries dim"]:
         """Give the states of the columns `queries`; as many as there are columns means all of them,
-        in order. The last block answers for no others.
+        in order. The last block answers for no others. time: of the events, for such positions.
         """
         shape = x.shape
-        place, angle = positions(segment_ids), None
+        place, angle, bucket, bias = positions(segment_ids), None, None, None
         if self.positions == "learned":
             size = self.max_length, shape[-1]
             table = self.param("positions", nn.initializers.normal(0.02), size)
             x = x + jnp.take(table, place, axis=0, mode="clip")
         elif self.positions == "sinusoidal":
             x = x + sinusoids(place, shape[-1])
+        elif self.positions == "time":
+            bucket = time_buckets(told(time))
         else:
             angle = self.angle_of(place, shape[-1])
         # On CPU, gradients of dense layers are twice as fast over one batch axis as over two.
@@ -83,7 +88,9 @@ class Transformer(nn.Module):
                 activation=self.activation,
                 attention_dropout=self.attention_dropout,
             )
-            x = block(x, where, asked, train, angle)
+            if bucket is not None:
+                bias = RelativeBias(self.num_heads, self.max_length)(bucket, asked)
+            x = block(x, where, asked, train, angle, bias)
         x = x if self.num_layers else at_queries(x, queries, shape[1])
         x = nn.LayerNorm(dtype=self.dtype)(x) if self.norm == "pre" else x
         return x.astype(jnp.float32).reshape(shape[0], -1, shape[-1])
@@ -127,6 +134,7 @@ class Block(nn.Module):
         queries: Int[Array, "#batch queries"],
         train: bool,
         angle: Float[Array, "events half"] | None,
+        bias: Float[Array, "batch heads queries length"] | None = None,
     ) -> Float[Array, "asked dim"]:
         def normed(x: Float[Array, "n dim"], place: Norm) -> Float[Array, "n dim"]:
             return nn.LayerNorm(dtype=self.dtype)(x) if self.norm == place else x
@@ -139,7 +147,7 @@ class Block(nn.Module):
         x, q = (at_queries(y, queries, length) for y in (x, q))
         if queries.shape[1] != length:
             where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
-        mixed = self.attend(q, k, v, where, train)
+        mixed = self.attend(q, k, v, where, train, bias)
         out = Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
         x = normed(x + self.gate(x, out), "post")
         out = Dropout(self.dropout)(self.mlp(normed(x, "pre"), train), train)
@@ -166,17 +174,18 @@ class Block(nn.Module):
         v: Float[Array, "events dim"],
         where: Bool[Array, "batch 1 queries length"],
         train: bool,
+        bias: Float[Array, "batch heads queries length"] | None,
     ) -> Float[Array, "asked dim"]:
         asked, dim = q.shape
         shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
         q, k, v = (x.reshape(shape) for x in (q, k, v))
         dropped = in_256(self.attention_dropout) if train else 0
-        if not dropped and (fused := _fused(q, k)):
+        if not dropped and bias is None and (fused := _fused(q, k)):
             mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
             return mixed.reshape(asked, dim)
         q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
         key = self.make_rng("dropout") if dropped else None
-        mixed = attention(q, k, v, where, self.causal, dropped, key)
+        mixed = attention(q, k, v, where, self.causal, dropped, key, bias)
         return jnp.swapaxes(mixed, 1, 2).reshape(asked, dim)
 
 
@@ -203,95 +212,6 @@ def in_256(rate: float) -> int:
     return round(rate * 256)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
-def attention(
-    q: Float[Array, "batch heads queries dim"],
-    k: Float[Array, "batch heads length dim"],
-    v: Float[Array, "batch heads length dim"],
-    where: Bool[Array, "batch 1 queries length"],
-    past_only: bool = True,
-    dropped: int = 0,
-    key: Key[Array, ""] | None = None,
-) -> Float[Array, "batch heads queries dim"]:
-    """Average values by the softmax of the queries' products with the keys; of no key: zero.
-
-    past_only: that, with as many queries as keys, `where` keeps no key after its query: a block of
-    queries then meets the keys up to its end only.
-    dropped: of 256 weights, after the softmax, how many are dropped; `key` draws which. The others
-    are scaled up. A dropped weight is kept for the gradient with a minus in front.
-    The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
-    normalisation is done on [length, dim] arrays instead of [length, length] ones.
-    """
-    return _attention_forward(q, k, v, where, past_only, dropped, key)[0]
-
-
-def _attention_forward(
-    q: Array, k: Array, v: Array, where: Array, past_only: bool, dropped: int, key: Array | None
-) -> tuple[Array, tuple]:
-    scale = q.shape[-1] ** -0.5
-    outs, saved = [], []
-    for number, (start, stop, end) in enumerate(_blocks(*where.shape[2:], past_only)):
-        seen = where[:, :, start:stop, :end]
-        scores = _dot("bhqd,bhkd->bhqk", q[:, :, start:stop] * scale, k[:, :, :end])
-        scores = jnp.where(seen, scores, -1e9)
-        weight = jnp.where(seen, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
-        total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9)
-        if dropped:
-            bits = jax.random.bits(jax.random.fold_in(key, number), weight.shape, jnp.uint8)
-            weight = jnp.where(bits >= dropped, weight, -weight)
-            total *= 1 - dropped / 256
-        weight = weight.astype(q.dtype)
-        kept = jnp.maximum(weight, 0) if dropped else weight
-        outs.append((_dot("bhqk,bhkd->bhqd", kept, v[:, :, :end]) / total).astype(q.dtype))
-        saved.append((weight, total))
-    out = jnp.concatenate(outs, 2)
-    return out, (q, k, v, saved, out)
-
-
-def _attention_backward(past_only: bool, dropped: int, residuals: tuple, upstream: Array) -> tuple:
-    q, k, v, saved, out = residuals
-    scale = q.shape[-1] ** -0.5
-    along = _dot("bhqd,bhqd->bhq", upstream, out)[..., None]
-    by_q, by_k, by_v = [], jnp.float32(0), jnp.float32(0)
-    blocks = _blocks(q.shape[2], k.shape[2], past_only)
-    for (start, stop, end), (weight, total) in zip(blocks, saved, strict=True):
-        here = upstream[:, :, start:stop] / total
-        by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :end])
-        along_here, kept = along[:, :, start:stop] / total, weight
-        if dropped:
-            along_here *= 1 - dropped / 256  # the softmax divides by the dropped weights as well
-            by_weight = jnp.where(weight > 0, by_weight, 0)
-            weight, kept = jnp.abs(weight), jnp.maximum(weight, 0)
-        by_score = weight * (by_weight - along_here)
-        by_score = (by_score * scale).astype(q.dtype)
-        by_q.append(_dot("bhqk,bhkd->bhqd", by_score, k[:, :, :end]))
-        rest = ((0, 0), (0, 0), (0, k.shape[2] - end), (0, 0))
-        by_k += jnp.pad(_dot("bhqk,bhqd->bhkd", by_score, q[:, :, start:stop]), rest)
-        by_v += jnp.pad(_dot("bhqk,bhqd->bhkd", kept, here.astype(q.dtype)), rest)
-    grads = jnp.concatenate(by_q, 2), by_k, by_v
-    return *(x.astype(q.dtype) for x in grads), None, None
-
-
-def _blocks(queries: int, length: int, past_only: bool) -> list[tuple[int, int, int]]:
-    """Divide queries into blocks, each with a start, a stop, and an end of the keys that it meets.
-
-    Of a square whose queries meet the past only, at most four blocks: five eighths of the products
-    are left to compute.
-    """
-    if queries != length or not past_only:
-        return [(0, queries, length)]
-    size = -(-length // min(-(-length // 50), 4)) if length else 1
-    stops = [min(start + size, length) for start in range(0, length, size)]
-    return [(start, stop, stop) for start, stop in zip(range(0, length, size), stops, strict=True)]
-
-
-def _dot(subscripts: str, x: Array, y: Array) -> Array:
-    return jnp.einsum(subscripts, x, y, preferred_element_type=jnp.float32)
-
-
-attention.defvjp(_attention_forward, _attention_backward)
-
-
 def compute_dtype(name: Literal["auto", "float32", "bfloat16"]) -> jnp.dtype:
     """Resolve "auto": bfloat16 where the device multiplies it fastest, float32 elsewhere."""
     if name == "auto":
@@ -313,20 +233,6 @@ def _fused(
 def _compute_capability() -> float:
     device = jax.devices()[0]
     return float(device.compute_capability) if device.device_kind.startswith("NVIDIA") else 0.0
-
-
-def causal(segment_ids: Int[Array, "batch length"]) -> Bool[Array, "batch 1 length length"]:
-    """Say which columns an event may look at: its own segment, up to itself."""
-    length = segment_ids.shape[1]
-    same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    past = jnp.tril(jnp.ones((length, length), bool))[None]
-    return (same & past & (segment_ids > 0)[:, :, None])[:, None]
-
-
-def bidirectional(segment_ids: Int[Array, "batch length"]) -> Bool[Array, "batch 1 length length"]:
-    """Say which columns an event may look at: all of its own segment."""
-    same = segment_ids[:, :, None] == segment_ids[:, None, :]
-    return (same & (segment_ids > 0)[:, :, None])[:, None]
 
 
 def positions(segment_ids: Int[Array, "batch length"]) -> Int[Array, "batch length"]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from jaxrec.data.histories import histories
+from jaxrec.data.histories import elapsed, histories, times
 from jaxrec.data.interactions import Interactions
 from jaxrec.metrics.protocol import Protocol
 
@@ -14,6 +14,7 @@ from jaxrec.metrics.protocol import Protocol
 class Questions:
     """One entry a question: the user's known items are items[start:stop], oldest first.
 
+    time: when they were met, in seconds; None where no model asked for it.
     target_indptr, targets: the distinct targets of question q are targets[indptr[q]:indptr[q + 1]].
     """
 
@@ -23,6 +24,7 @@ class Questions:
     items: np.ndarray
     target_indptr: np.ndarray
     targets: np.ndarray
+    time: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.user)
@@ -40,7 +42,13 @@ class Questions:
         )
 
 
-def ask(known: Interactions, targets: Interactions, protocol: Protocol, seed: int) -> Questions:
+def ask(
+    known: Interactions,
+    targets: Interactions,
+    protocol: Protocol,
+    seed: int,
+    reads_times: bool = False,
+) -> Questions:
     """Make the questions of a part, those with most targets first, then those with most known
     items.
 
@@ -48,7 +56,7 @@ def ask(known: Interactions, targets: Interactions, protocol: Protocol, seed: in
     asked.
     """
     by_event = protocol.averaged_over == "events"
-    questions = _by_event(known, targets) if by_event else _by_user(known, targets)
+    questions = (_by_event if by_event else _by_user)(known, targets, reads_times)
     keep = questions.stop - questions.start >= protocol.min_history
     if protocol.averaged_over != "all_users":
         keep &= np.diff(questions.target_indptr) > 0
@@ -67,7 +75,7 @@ def known_in(questions: Questions, events: Interactions) -> Questions:
     csr = histories(events)
     indptr, items = np.asarray(csr.indptr, np.int64), np.asarray(csr.indices, np.int32)
     start, stop = indptr[questions.user], indptr[questions.user + 1]
-    return dataclasses.replace(questions, start=start, stop=stop, items=items)
+    return dataclasses.replace(questions, start=start, stop=stop, items=items, time=None)
 
 
 def spans(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -76,7 +84,7 @@ def spans(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return np.arange(counts.sum()) + np.repeat(starts - (ends - counts), counts)
 
 
-def _by_user(known: Interactions, targets: Interactions) -> Questions:
+def _by_user(known: Interactions, targets: Interactions, reads_times: bool) -> Questions:
     num_users = len(known.users.ids)
     csr = histories(known)
     indptr, items = np.asarray(csr.indptr, np.int64), np.asarray(csr.indices, np.int32)
@@ -90,16 +98,18 @@ def _by_user(known: Interactions, targets: Interactions) -> Questions:
         items=items,
         target_indptr=np.concatenate([[0], np.cumsum(counts)]),
         targets=(pairs % width).astype(np.int32),
+        time=np.asarray(times(known).indices) if reads_times else None,
     )
 
 
-def _by_event(known: Interactions, targets: Interactions) -> Questions:
+def _by_event(known: Interactions, targets: Interactions, reads_times: bool) -> Questions:
     user = np.concatenate([known.user, targets.user])
     asked = np.arange(len(user)) >= len(known)
     # Stable: a user's known events stand before those asked for, both in their own order.
     order = np.argsort(user, kind="stable")
     user, asked = user[order], asked[order]
     items = np.concatenate([known.item, targets.item])[order].astype(np.int32)
+    time = elapsed(np.concatenate([known.timestamp, targets.timestamp])) if reads_times else None
     events = np.flatnonzero(asked)
     return Questions(
         user=user[events].astype(np.int32),
@@ -108,4 +118,5 @@ def _by_event(known: Interactions, targets: Interactions) -> Questions:
         items=items,
         target_indptr=np.arange(len(events) + 1),
         targets=items[events],
+        time=None if time is None else time[order],
     )

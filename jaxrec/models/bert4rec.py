@@ -19,7 +19,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
-from jaxrec.encoders.transformer import Norm, Positions, Transformer, compute_dtype
+from jaxrec.encoders.transformer import Norm, Transformer, compute_dtype
 from jaxrec.errors import InputError
 from jaxrec.masking import ask_next
 from jaxrec.models.next_item import check_length
@@ -47,7 +47,7 @@ class BERT4RecConfig:
     """Columns that are read; a [MASK] takes one, so that one fewer of the last events is shown."""
     norm: Norm = "post"
     """What is normalised: each sum of a block ("post", the paper's), or what it reads ("pre")."""
-    positions: Positions = "learned"
+    positions: Literal["learned", "sinusoidal", "rotary"] = "learned"
     """How an event's place, counted back from the last one, is told."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """What the Transformer computes in; auto: bfloat16 on TPUs and GPUs since Ampere, else float32.

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders.hstu import Hstu
+from jaxrec.encoders.relative import told
 from jaxrec.errors import InputError
 from jaxrec.models.next_item import NextItem, check_length
 from jaxrec.typing import Batch, Spec
@@ -29,6 +30,8 @@ class HSTUConfig:
     """Fraction of the embeddings, and of each unit's update, that is dropped in training."""
     history_length: int = 100
     """How many of the last events are read."""
+    reads_times: bool = False
+    """Tell each unit how much time is between two events; the data must have times."""
 
     def build(self, spec: Spec) -> "HSTU":
         if self.embed_dim % self.num_heads:
@@ -52,4 +55,5 @@ class HSTU(NextItem):
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
         check_length(batch, self.config.history_length)
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
-        return self.history(hidden, batch.segment_ids, batch.queries, train)
+        time = told(batch.time) if self.config.reads_times else None
+        return self.history(hidden, batch.segment_ids, batch.queries, train, time)

@@ -41,7 +41,8 @@ class SASRecConfig:
     norm: Norm = "pre"
     """What is normalised: what a block reads ("pre"), or each sum of it ("post", as in BERT)."""
     positions: Positions = "learned"
-    """How an event's place, counted back from the last one, is told."""
+    """How an event's place, counted back from the last one, is told; "time" tells of two events how
+    many are between them and how much time."""
     gated: bool = False
     """Weigh each block's two updates by gates, sigmoids of what they are added to (LiGR)."""
     activation: Activation = "gelu"
@@ -52,6 +53,11 @@ class SASRecConfig:
 
     Parameters, scores and losses stay float32.
     """
+
+    @property
+    def reads_times(self) -> bool:
+        """Whether batches must tell the times of events."""
+        return self.positions == "time"
 
     def build(self, spec: Spec) -> "SASRec":
         if self.embed_dim % self.num_heads:
@@ -87,4 +93,4 @@ class SASRec(NextItem):
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
         check_length(batch, self.config.history_length)
         hidden = self.item_vector(batch.history) * self.config.embed_dim**0.5
-        return self.history(hidden, batch.segment_ids, batch.queries, train)
+        return self.history(hidden, batch.segment_ids, batch.queries, train, batch.time)
