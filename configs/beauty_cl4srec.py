@@ -1,8 +1,8 @@
 """CL4SRec on Amazon Beauty, S3-Rec's file: SASRec, and two views of each history told apart.
 
 Command:  jaxrec train beauty_cl4srec
-Time:     not measured here yet.
-Expected: not measured here yet; published test HR@10 .0681, NDCG@10 .0299.
+Time:     50 minutes on half of a CPU core (97 epochs, still rising).
+Expected: test HR@10 .0807, NDCG@10 .0453 (seed 0); published .0681, .0299.
 Tuned:    no; all but the views is that of beauty_sasrec_ss, so that the two differ by the views
           alone. The shares that are cropped, masked and shuffled, and λ, are the defaults of Views.
 Paper:    Xie et al., "Contrastive Learning for Sequential Recommendation", ICDE 2022; the row is
