@@ -16,7 +16,7 @@ from jaxrec.data.sources.synthetic import Synthetic, generate
 from jaxrec.data.splits import LeaveOneOut
 from jaxrec.evaluate import make_evaluator
 from jaxrec.objectives import SampledSoftmax
-from jaxrec.retrieval import baseline_scorer
+from jaxrec.retrieval import baseline_scorer, reads_times
 from jaxrec.run import load_run, make_spec
 from jaxrec.sharding import make_mesh, replicate
 from jaxrec.tracking import jsonl
@@ -187,7 +187,7 @@ def test_a_restored_run_gives_the_same_answers(name, trained):
 def _losses(config, prepared, mesh, steps=4):
     """Train a few steps on a mesh as train.py does; return the losses and the last state."""
     events = prepared.split.train
-    data = resident(prepared, events)
+    data = resident(prepared, events, reads_times(config.model))
     model = config.model.build(make_spec(config, prepared, data))
     batches = config.batches.build(events, data, config.seed)
     batches = dataclasses.replace(batches, data=replicate(batches.data, mesh))

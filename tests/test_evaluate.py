@@ -190,36 +190,6 @@ def test_no_number_depends_on_how_short_the_histories_of_a_chunk_are(monkeypatch
     assert found[1] == found[2] == pytest.approx(found[0], abs=1e-12)
 
 
-@dataclass(frozen=True)
-class GapScorer(TableScorer):
-    """The variables are the scores after each time between the last two events."""
-
-    history_length: int | None = 7
-    reads_times = True
-
-    def scores(self, variables, batch, items=None):
-        scores = variables[(batch.time[:, -1] - batch.time[:, -2]) % len(variables)]
-        return scores if items is None else jnp.take_along_axis(scores, items, 1)
-
-
-def test_a_scorer_that_reads_times_is_told_those_of_all_that_is_known():
-    train, validation, test = random_parts()
-    prepared, protocol, table = prepared_of(train, validation, test), Protocol(), random_table()
-    known = Interactions.concatenate(train, validation)
-    by_user = np.zeros_like(table)
-    for user in range(1, USERS + 1):
-        last = known.timestamp[known.user == user][-2:]
-        assert len(last) == 2
-        by_user[user] = table[int(last[1] - last[0]) % len(table)]
-    expected = evaluate(TableScorer(), jnp.asarray(by_user), prepared, "test", protocol)
-    found = evaluate(GapScorer(), jnp.asarray(table), prepared, "test", protocol)
-    assert found.metrics == expected.metrics
-    assert found.metrics["ndcg@10"] > 0
-    train = dataclasses.replace(train, order="position")
-    with pytest.raises(InputError, match="this data has only the order"):
-        evaluate(GapScorer(), table, prepared_of(train, validation, test), "validation", protocol)
-
-
 def test_a_chunk_shows_the_columns_that_its_longest_history_needs():
     def columns(known, length):
         ends = {"start": np.zeros(2, np.int32), "stop": np.array([0, known], np.int32)}

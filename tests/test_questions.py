@@ -1,13 +1,19 @@
 """What is asked of whom, under each way to average."""
 
 import dataclasses
+from dataclasses import dataclass
 
+import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from jaxrec.data.interactions import Interactions
+from jaxrec.errors import InputError
+from jaxrec.evaluate import evaluate
 from jaxrec.metrics.chunks import chunks
 from jaxrec.metrics.protocol import Protocol
 from jaxrec.metrics.questions import ask, known_in, spans
+from tests.test_evaluate import USERS, TableScorer, prepared_of, random_parts, random_table
 
 EVENTS = Interactions.build(
     [1, 1, 1, 1, 2, 2, 2, 3, 3], [1, 2, 3, 3, 1, 3, 4, 2, 4], None, list(range(9)), order="time"
@@ -101,3 +107,33 @@ def test_the_times_of_known_items_are_told_where_they_are_read():
             seen = questions.items[start:stop].tolist()
             assert [item_at[time] for time in questions.time[start:stop]] == seen
         assert known_in(questions, known).time is None
+
+
+@dataclass(frozen=True)
+class GapScorer(TableScorer):
+    """The variables are the scores after each time between the last two events."""
+
+    history_length: int | None = 7
+    reads_times = True
+
+    def scores(self, variables, batch, items=None):
+        scores = variables[(batch.time[:, -1] - batch.time[:, -2]) % len(variables)]
+        return scores if items is None else jnp.take_along_axis(scores, items, 1)
+
+
+def test_a_scorer_that_reads_times_is_told_those_of_all_that_is_known():
+    train, validation, test = random_parts()
+    prepared, protocol, table = prepared_of(train, validation, test), Protocol(), random_table()
+    known = Interactions.concatenate(train, validation)
+    by_user = np.zeros_like(table)
+    for user in range(1, USERS + 1):
+        last = known.timestamp[known.user == user][-2:]
+        assert len(last) == 2
+        by_user[user] = table[int(last[1] - last[0]) % len(table)]
+    expected = evaluate(TableScorer(), jnp.asarray(by_user), prepared, "test", protocol)
+    found = evaluate(GapScorer(), jnp.asarray(table), prepared, "test", protocol)
+    assert found.metrics == expected.metrics
+    assert found.metrics["ndcg@10"] > 0
+    train = dataclasses.replace(train, order="position")
+    with pytest.raises(InputError, match="this data has only the order"):
+        evaluate(GapScorer(), table, prepared_of(train, validation, test), "validation", protocol)

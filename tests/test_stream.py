@@ -25,7 +25,7 @@ KINDS = (
 def built(kind):
     prepared = checkerboard()
     events = prepared.split.train
-    return kind.build(events, resident(prepared, events), seed=3)
+    return kind.build(events, resident(prepared, events, reads_times=True), seed=3)
 
 
 def streamed(batches, total):
