@@ -269,6 +269,43 @@ def test_dropout_keeps_the_mean_and_drops_the_fraction(rate):
     assert jnp.all(Dropout(rate).apply({}, x, False) == x)
 
 
+def test_dropout_is_a_hash_of_the_key_and_the_place():
+    """As in NumPy's whole numbers, where a product of 32-bit words is not cut off by itself."""
+    key = jax.random.key(3)
+    first, second = (int(word) for word in jax.random.key_data(key))
+
+    class Keyed(Dropout):
+        def make_rng(self, name="params"):
+            return key
+
+    def mixed(word):
+        word = (word ^ (word >> 16)) * 0x85EBCA6B & 0xFFFFFFFF
+        word = (word ^ (word >> 13)) * 0xC2B2AE35 & 0xFFFFFFFF
+        return word ^ (word >> 16)
+
+    words = [mixed(mixed((number + first) & 0xFFFFFFFF) ^ second) for number in range(60)]
+    kept = (np.array(words) >= 0.3 * 2**32).reshape(4, 15)
+    found = Keyed(0.3).apply({}, jnp.ones((4, 15)), True)
+    np.testing.assert_allclose(found, kept / 0.7, rtol=1e-6)
+
+
+def test_dropout_of_keys_steps_and_neighbours_is_independent():
+    x = jnp.ones((256, 256))
+
+    @jax.jit
+    def kept(key):
+        return Dropout(0.5).apply({}, x, True, rngs={"dropout": key}) > 0
+
+    one = kept(jax.random.key(0))
+    others = [kept(jax.random.key(1)), kept(jax.random.fold_in(jax.random.key(0), 1)), one.T]
+    others += [jnp.roll(one, steps, axis) for steps in (1, 2, 16) for axis in (0, 1)]
+    # Five deviations of the mean of 65,536 throws of a coin.
+    assert all(abs((one == other).mean() - 0.5) < 0.01 for other in others)
+    # Nor do the numbers of what is dropped in a row spread more or less than throws would.
+    assert one.sum(1).std() == pytest.approx(8, abs=1.5)
+    assert one.sum(0).std() == pytest.approx(8, abs=1.5)
+
+
 def test_queries_pick_columns():
     flat = X.reshape(21, 8)
     picked = at_queries(flat, jnp.array([[6], [0], [3]], jnp.int32), 7)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxrec.encoders.id import mixed
 from jaxrec.errors import InputError
 
 Positions = Literal["learned", "sinusoidal", "rotary"]
@@ -175,19 +176,21 @@ class Block(nn.Module):
 class Dropout(nn.Module):
     """Zero a fraction of the elements in training, and scale up the others.
 
-    NOTE: it draws bytes instead of words, a quarter of the random bits, so that the fraction is
-    rounded to 1/256; the scale is that of the rounded fraction.
+    NOTE: the random words are a hash of each element's number and of the key, as good for this as
+    jax.random's, whose threefry took 30 times as long on a CPU.
     """
 
     rate: float
 
     @nn.compact
     def __call__(self, x: Float[Array, "*n"], train: bool) -> Float[Array, "*n"]:
-        dropped = round(self.rate * 256)
-        if not train or not dropped:
+        if not train or not self.rate:
             return x
-        bits = jax.random.bits(self.make_rng("dropout"), x.shape, jnp.uint8)
-        return jnp.where(bits >= dropped, x * (256 / (256 - dropped)), 0)
+        first, second = jax.random.key_data(self.make_rng("dropout"))[:2]
+        number = jnp.arange(x.size, dtype=jnp.uint32).reshape(x.shape)
+        word = mixed(mixed(number + first) ^ second)
+        dropped = jnp.uint32(round(self.rate * 2**32))
+        return jnp.where(word >= dropped, x / (1 - self.rate), 0)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4,))
