@@ -121,6 +121,8 @@ def chunked_softmax(
 
     At most about `chunk` queries are scored at a time, and their gradient is taken at once, while
     the scores are in the cache: nothing of the size queries × n is ever stored or computed twice.
+    Where several examples have that many, all queries of one are scored together, so that `score`
+    may share between them what it does for the example.
     extra: added to the scores of each column wherever it is not the target. It and `weights` are
     constants to the gradient. where: columns that count. smoothing: see softmax_cross_entropy.
     """
@@ -131,18 +133,21 @@ def chunked_softmax(
         alike = smoothing * kept / jnp.maximum(kept.sum(), 1)
     if where is not None:
         extra = jnp.where(where, 0 if extra is None else extra, jnp.finfo(jnp.float32).min / 2)
-    size = target.size
-    parts = -(-size // chunk)
-    each = -(-size // parts)
+    examples, queries = target.shape
+    if 8 * queries > chunk:
+        # Of so few examples a part's would not be shared well between devices: divide the queries.
+        examples, queries = target.size, 1
+    parts = _parts(examples, chunk // queries)
+    each = -(-examples // parts)
 
     def divide(x: Array) -> Array:
         # Part p holds the examples p, p + parts, …, so each device keeps a share of every part.
-        x = x.reshape(size, *x.shape[2:])
-        x = jnp.pad(x, [(0, each * parts - size)] + [(0, 0)] * (x.ndim - 1))
+        x = x.reshape(examples, queries, *x.shape[2:])
+        x = jnp.pad(x, [(0, each * parts - examples)] + [(0, 0)] * (x.ndim - 1))
         return x.reshape(each, parts, *x.shape[1:])
 
     user, target, weights = jax.tree.map(divide, (user, target, weights))
-    example = jax.tree.map(lambda x: x[:, :1], user)
+    example = jax.tree.map(lambda x: x[:, 0], user)
     # What score closes over (parameters) must be an argument to have a gradient.
     score, captured = jax.closure_convert(score, example, item)
     return _softmax_sum(score, (user, item, captured), target, weights, (extra, alike))
@@ -175,7 +180,7 @@ def _softmax_sum_forward(
 
     zeros = jnp.float32(0), jax.tree.map(jnp.zeros_like, shared)
     (total, by_shared), by_user = jax.lax.scan(add, zeros, jnp.arange(target.shape[1]))
-    by_user = jax.tree.map(lambda x: jnp.moveaxis(x[:, :, 0], 0, 1), by_user)
+    by_user = jax.tree.map(lambda x: jnp.moveaxis(x, 0, 1), by_user)
     return total, (by_user, *by_shared)
 
 
@@ -187,7 +192,17 @@ _softmax_sum.defvjp(_softmax_sum_forward, _softmax_sum_backward)
 
 
 def _part(arrays: PyTree, part: Int[Array, ""]) -> PyTree:
-    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, part, 1, axis=1), arrays)
+    return jax.tree.map(lambda x: jax.lax.dynamic_index_in_dim(x, part, 1, False), arrays)
+
+
+def _parts(examples: int, most: int) -> int:
+    """Choose into how many parts of at most `most` examples to divide, for little padding."""
+    least = -(-examples // most)
+
+    def padding(parts: int) -> int:
+        return 32 * (-examples % parts) // examples
+
+    return min(range(least, 2 * least), key=padding)
 
 
 def _softmax_part(

@@ -43,10 +43,12 @@ def _dot_forward(user: Array, item: Array) -> tuple[Array, tuple[Array, Array]]:
 
 def _dot_backward(vectors: tuple[Array, Array], upstream: Array) -> tuple[Array, Array]:
     # Of the two ways to the items' gradient, autodiff's, upstreamᵀ user, transposes the scores,
-    # which took as long on a CPU as the product itself; this one transposes vectors.
+    # which took as long on a CPU as the product itself; this one transposes vectors. The barrier is
+    # there because XLA, which sees a transposed product, would make the first of it again.
     user, item = vectors
     dims = (((0, 1), (0, 1)), ((), ()))
-    by_item = jax.lax.dot_general(user.astype(upstream.dtype), upstream, dims).T
+    by_item = jax.lax.dot_general(user.astype(upstream.dtype), upstream, dims)
+    by_item = jax.lax.optimization_barrier(by_item).T
     by_user = jnp.einsum("bqn,nd->bqd", upstream, item)
     return by_user.astype(user.dtype), by_item.astype(item.dtype)
 

@@ -50,13 +50,13 @@ def test_the_gradient_of_attention_is_that_of_autodiff(seen):
     )
 
 
-def dropped_attention(length=60, dropped=64):
+def dropped_attention(length=60, dropout=0.25):
     """Give q, k, where, ours as a function of q, k, v, and what was kept, read off the weights."""
     q, k = jax.random.normal(KEYS[1], (2, 3, 2, length, length)) * length**-0.25
     where = causal(jnp.repeat(SEGMENTS, 29, axis=1)[:, 203 - length :])
 
     def ours(q, k, v):
-        return attention(q, k, v, where, True, dropped, KEYS[3])
+        return attention(q, k, v, where, True, dropout, KEYS[3])
 
     kept = ours(q, k, jnp.broadcast_to(jnp.eye(length), q.shape)) > 0
     return q, k, where, ours, kept
@@ -72,7 +72,7 @@ def test_dropped_attention_is_the_plain_one_with_the_weights_it_keeps():
     assert alike.sum() / seen[:, 0].sum() == pytest.approx((192**2 + 64**2) / 256**2, abs=0.03)
     v = jax.random.normal(KEYS[2], q.shape)
     weight = plain_attention(q, k, np.broadcast_to(np.eye(60), q.shape), where)
-    expected = np.where(kept, weight * 256 / 192, 0) @ np.asarray(v)
+    expected = np.where(kept, weight / 0.75, 0) @ np.asarray(v)
     np.testing.assert_allclose(ours(q, k, v), expected, rtol=1e-4, atol=1e-5)
 
 
@@ -83,7 +83,7 @@ def test_the_gradient_of_dropped_attention_is_that_of_autodiff():
     def plain(q, k, v):
         scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 60**0.5
         weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
-        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight * 256 / 192, 0), v)
+        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight / 0.75, 0), v)
 
     found, expected = (
         jax.jit(jax.grad(lambda *x, f=f: (f(*x) * upstream).sum(), (0, 1, 2)))(q, k, v)
@@ -98,28 +98,28 @@ def test_dropped_attention_keeps_the_mean():
     q, k, v = jax.random.normal(KEYS[1], (3, 3, 2, 7, 4))
     where = causal(SEGMENTS)
     keys = jax.random.split(KEYS[3], 4000)
-    found = jax.jit(jax.vmap(lambda key: attention(q, k, v, where, True, 128, key)))(keys)
+    found = jax.jit(jax.vmap(lambda key: attention(q, k, v, where, True, 0.5, key)))(keys)
     assert found.std(0)[0, :, 3:].min() > 0.1
     np.testing.assert_allclose(found.mean(0), attention(q, k, v, where), atol=0.12)
 
 
-@pytest.mark.parametrize("dropped", [0, 64])
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
 @pytest.mark.parametrize("seen", [causal, bidirectional])
-def test_biased_attention_and_its_gradient_are_the_plain_ones(seen, dropped):
+def test_biased_attention_and_its_gradient_are_the_plain_ones(seen, dropout):
     q, k, bias, upstream = jax.random.normal(KEYS[1], (4, 3, 2, 60, 60)) * 60**-0.25
     v = jax.random.normal(KEYS[2], q.shape)
     where = seen(jnp.repeat(SEGMENTS, 29, axis=1)[:, 143:])
-    key = KEYS[3] if dropped else None
+    key = KEYS[3] if dropout else None
 
     def ours(q, k, v, bias):
-        return attention(q, k, v, where, seen is causal, dropped, key, bias)
+        return attention(q, k, v, where, seen is causal, dropout, key, bias)
 
     kept = ours(q, k, jnp.broadcast_to(jnp.eye(60), q.shape), bias) > 0
 
     def plain(q, k, v, bias):
         scores = jnp.einsum("bhqd,bhkd->bhqk", q, k) / 60**0.5 + bias
         weight = jnp.where(where, jax.nn.softmax(jnp.where(where, scores, -1e9)), 0)
-        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight * 256 / (256 - dropped), 0), v)
+        return jnp.einsum("bhqk,bhkd->bhqd", jnp.where(kept, weight / (1 - dropout), 0), v)
 
     def both(f):
         run = jax.value_and_grad(lambda *x: (f(*x) * upstream).sum(), (0, 1, 2, 3))

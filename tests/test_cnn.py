@@ -93,6 +93,45 @@ def test_the_filters_are_the_papers():
         np.testing.assert_allclose(found[row, column], expected, rtol=1e-4, atol=1e-5)
 
 
+def test_the_gradient_of_the_filters_is_the_papers():
+    """Along a direction drawn at random, against differences of the plain filters."""
+    _, variables = start(FILTERS)
+    segments = np.asarray(SEGMENTS)
+    point = jax.tree.map(lambda x: np.asarray(x, np.float64), (variables["params"], X))
+    along = jax.tree.map(lambda x: np.random.default_rng(x.size).normal(size=x.shape), point)
+
+    def plain(step):
+        params, x = jax.tree.map(lambda x, d: x + step * d, point, along)
+        answers = (
+            plain_filters(params, window_of(x[row], segments[row], column))
+            for row, column in np.ndindex(segments.shape)
+        )
+        return sum((answer**2).sum() for answer in answers)
+
+    def total(params, x):
+        found = FILTERS.apply({"params": params}, x, SEGMENTS, every(SEGMENTS))
+        return (found**2).sum()
+
+    found = jax.jit(jax.grad(total, (0, 1)))(variables["params"], X)
+    slope = sum(jax.tree.leaves(jax.tree.map(lambda g, d: (g * d).sum(), found, along)))
+    assert slope == pytest.approx((plain(1e-6) - plain(-1e-6)) / 2e-6, rel=1e-3)
+
+
+def test_a_program_grows_with_the_window_and_not_with_its_square():
+    """So that windows of 50 can be compiled."""
+
+    def lines(window):
+        module = WindowFilters(window, num_horizontal=2, num_vertical=1)
+        shapes = jax.eval_shape(module.init, jax.random.key(0), X, SEGMENTS, every(SEGMENTS))
+
+        def total(variables):
+            return module.apply(variables, X, SEGMENTS, every(SEGMENTS)).sum()
+
+        return jax.jit(jax.grad(total)).lower(shapes).as_text().count("\n")
+
+    assert 0 < lines(32) < 2.2 * lines(16)
+
+
 def test_the_blocks_are_the_papers():
     run, variables = start(BLOCKS)
     params = jax.tree.map(np.asarray, variables["params"])

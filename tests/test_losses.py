@@ -136,6 +136,35 @@ def test_the_chunked_softmax_equals_the_whole_one(chunk, extra, where, smoothing
     np.testing.assert_allclose(chunked(*arguments), expected[0], rtol=1e-5)
 
 
+@jax.numpy_rank_promotion("allow")
+@pytest.mark.parametrize("examples", [8, 41])
+@pytest.mark.parametrize("chunk", [24, 32, 1000])
+def test_where_many_examples_fit_a_chunk_each_is_scored_whole(examples, chunk):
+    """So what is worked out once for the queries of an example is right, and its gradient too."""
+    user = jax.random.normal(KEYS[0], (examples, 3, 8)).at[:, :, 5:].set(0.5)
+    item = jax.random.normal(KEYS[1], (21, 8))
+    target = jax.random.randint(KEYS[2], (examples, 3), 0, 21)
+    weights = jax.random.uniform(KEYS[3], (examples, 3)).at[0].set(0.0)
+
+    def score(user, item):
+        assert user.shape[1:] == (3, 8)
+        assert user.shape[0] <= chunk // 3
+        own = jnp.einsum("bqd,nd->bqn", user[:, :1, 5:], item[:, 5:])
+        return jnp.einsum("bqd,nd->bqn", user[..., :5], item[:, :5]) + own
+
+    def chunked(user, item):
+        return losses.chunked_softmax(score, user, item, target, weights, chunk=chunk)
+
+    def whole(user, item):
+        user = jnp.concatenate([user[..., :5], jnp.repeat(user[:, :1, 5:], 3, 1)], -1)
+        return _whole_softmax(user, item, 1.0, target, weights, None, None, 0.0)
+
+    found, expected = (jax.jit(jax.value_and_grad(f, (0, 1)))(user, item) for f in (chunked, whole))
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-5, atol=1e-5), found, expected
+    )
+
+
 def test_a_chunk_is_chosen_by_the_catalogue_and_the_device(monkeypatch):
     assert 400 <= losses.chunk_for(3417) <= 500
     assert losses.chunk_for(10**7) == 128

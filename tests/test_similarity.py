@@ -1,3 +1,5 @@
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -96,3 +98,15 @@ def test_the_gradient_of_the_shared_dot_is_that_of_autodiff():
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), run(dot), expected
     )
+
+
+def test_the_items_gradient_is_compiled_without_a_transposed_matrix_of_scores():
+    """Which takes a product that gives [dim, items]; XLA would turn it around if it could."""
+
+    def loss(user, item):
+        return (dot(user, item) ** 2).sum()
+
+    user, item = jnp.ones((8, 25, 16)), jnp.ones((300, 16))
+    program = jax.jit(jax.grad(loss, 1)).lower(user, item).compile().as_text()
+    assert "f32[16,300]" in program
+    assert not re.search(r"f32\[300,16\]\S* (dot|custom-call)\(", program)

@@ -7,7 +7,6 @@ from jaxrec.encoders import transformer
 from jaxrec.encoders.attention import causal
 from jaxrec.encoders.transformer import (
     Block,
-    Dropout,
     Transformer,
     angles,
     at_queries,
@@ -240,15 +239,6 @@ def test_half_precision_is_close_and_answers_in_float32():
     found = half(variables, X, SEGMENTS)
     assert found.dtype == jnp.float32
     np.testing.assert_allclose(found, module(variables, X, SEGMENTS), atol=0.1)
-
-
-@pytest.mark.parametrize("rate", [0.1, 0.5])
-def test_dropout_keeps_the_mean_and_drops_the_fraction(rate):
-    x = jnp.ones((400, 500))
-    out = Dropout(rate).apply({}, x, True, rngs={"dropout": jax.random.key(0)})
-    assert out.mean() == pytest.approx(1.0, abs=0.01)
-    assert jnp.mean(out == 0) == pytest.approx(rate, abs=0.005)
-    assert jnp.all(Dropout(rate).apply({}, x, False) == x)
 
 
 def test_queries_pick_columns():

@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key
 
+from jaxrec.encoders.dropout import keep
+
 
 @partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def attention(
@@ -15,7 +17,7 @@ def attention(
     v: Float[Array, "batch heads length dim"],
     where: Bool[Array, "batch 1 queries length"],
     past_only: bool = True,
-    dropped: int = 0,
+    dropout: float = 0.0,
     key: Key[Array, ""] | None = None,
     bias: Float[Array, "batch heads queries length"] | None = None,
 ) -> Float[Array, "batch heads queries dim"]:
@@ -24,12 +26,12 @@ def attention(
 
     past_only: that, with as many queries as keys, `where` keeps no key after its query: a block of
     queries then meets the keys up to its end only.
-    dropped: of 256 weights, after the softmax, how many are dropped; `key` draws which. The others
-    are scaled up. A dropped weight is kept for the gradient with a minus in front.
+    dropout: the fraction of weights, after the softmax, that is dropped; `key` draws which. The
+    others are scaled up. A dropped weight is kept for the gradient with a minus in front.
     The gradient is written out (Dao et al., "FlashAttention", 2022, appendix B.2), in which the
     normalisation is done on [length, dim] arrays instead of [length, length] ones.
     """
-    return _attention_forward(q, k, v, where, past_only, dropped, key, bias)[0]
+    return _attention_forward(q, k, v, where, past_only, dropout, key, bias)[0]
 
 
 def _attention_forward(
@@ -38,7 +40,7 @@ def _attention_forward(
     v: Array,
     where: Array,
     past_only: bool,
-    dropped: int,
+    dropout: float,
     key: Any,
     bias: Array | None,
 ) -> tuple[Array, tuple]:
@@ -53,20 +55,22 @@ def _attention_forward(
         scores = jnp.where(seen, scores, -1e9)
         weight = jnp.where(seen, jnp.exp(scores - scores.max(-1, keepdims=True)), 0)
         total = jnp.maximum(weight.sum(-1, keepdims=True), 1e-9)
-        if dropped:
-            bits = jax.random.bits(jax.random.fold_in(key, number), weight.shape, jnp.uint8)
-            weight = jnp.where(bits >= dropped, weight, -weight)
-            total *= 1 - dropped / 256
+        if dropout:
+            kept = keep(jax.random.fold_in(key, number), weight.shape, dropout)
+            weight = jnp.where(kept, weight, -weight)
+            total *= 1 - dropout
         weight = weight.astype(q.dtype)
-        kept = jnp.maximum(weight, 0) if dropped else weight
-        outs.append((_dot("bhqk,bhkd->bhqd", kept, v[:, :, :end]) / total).astype(q.dtype))
+        positive = jnp.maximum(weight, 0) if dropout else weight
+        outs.append((_dot("bhqk,bhkd->bhqd", positive, v[:, :, :end]) / total).astype(q.dtype))
         saved.append((weight, total))
     out = jnp.concatenate(outs, 2)
     biased = None if bias is None else ()  # in the structure, where it is no traced value
     return out, (q, k, v, saved, out, biased)
 
 
-def _attention_backward(past_only: bool, dropped: int, residuals: tuple, upstream: Array) -> tuple:
+def _attention_backward(
+    past_only: bool, dropout: float, residuals: tuple, upstream: Array
+) -> tuple:
     q, k, v, saved, out, biased = residuals
     scale = q.shape[-1] ** -0.5
     along = _dot("bhqd,bhqd->bhq", upstream, out)[..., None]
@@ -76,8 +80,8 @@ def _attention_backward(past_only: bool, dropped: int, residuals: tuple, upstrea
         here = upstream[:, :, start:stop] / total
         by_weight = _dot("bhqd,bhkd->bhqk", here.astype(q.dtype), v[:, :, :end])
         along_here, kept = along[:, :, start:stop] / total, weight
-        if dropped:
-            along_here *= 1 - dropped / 256  # the softmax divides by the dropped weights as well
+        if dropout:
+            along_here *= 1 - dropout  # the softmax divides by the dropped weights as well
             by_weight = jnp.where(weight > 0, by_weight, 0)
             weight, kept = jnp.abs(weight), jnp.maximum(weight, 0)
         by_score = weight * (by_weight - along_here)

@@ -6,8 +6,9 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.encoders.attention import causal
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.encoders.relative import BUCKETS, distances, looked_up, time_buckets
-from jaxrec.encoders.transformer import Dropout, at_queries
+from jaxrec.encoders.transformer import at_queries
 
 
 class Hstu(nn.Module):

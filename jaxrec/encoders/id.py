@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt32
 
 from jaxrec.embedding import embed
 from jaxrec.errors import InputError
@@ -87,17 +87,21 @@ class IdEncoder(nn.Module):
 def hashed(id: Int[Array, "*n"], rows: int, hashes: int) -> Int[Array, "*n hashes"]:
     """Find `hashes` of the rows 1 to rows - 1 for each id, and row 0 for id 0.
 
-    By arithmetic on 32-bit words alone, so the same on every machine and in every run: Appleby's
-    finaliser of MurmurHash3, a bijection, of the id and, mixed in, the number of the hash.
+    By arithmetic on 32-bit words alone, so the same on every machine and in every run: `mixed`, of
+    the id and, mixed in, the number of the hash.
     """
     seeds = jnp.arange(1, hashes + 1, dtype=jnp.uint32) * jnp.uint32(0x9E3779B9)
     seeds = seeds.reshape(*(1,) * id.ndim, -1)
-    word = _mixed(_mixed(id.astype(jnp.uint32))[..., None] ^ seeds)
+    word = mixed(mixed(id.astype(jnp.uint32))[..., None] ^ seeds)
     row = 1 + word % jnp.uint32(rows - 1)
     return jnp.where((id > 0)[..., None], row, 0).astype(jnp.int32)
 
 
-def _mixed(word: Array) -> Array:
+def mixed(word: UInt32[Array, "*n"]) -> UInt32[Array, "*n"]:
+    """Turn each word into another of which every bit depends on all of its bits, one to one.
+
+    Appleby's finaliser of MurmurHash3.
+    """
     word = (word ^ (word >> 16)) * jnp.uint32(0x85EBCA6B)
     word = (word ^ (word >> 13)) * jnp.uint32(0xC2B2AE35)
     return word ^ (word >> 16)

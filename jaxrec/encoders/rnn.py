@@ -23,7 +23,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.encoders.attention import causal
-from jaxrec.encoders.transformer import Dropout
+from jaxrec.encoders.dropout import Dropout
 
 State = tuple[Array, ...]
 """What goes through time, each [batch, dim]; the first is what a layer answers with."""

@@ -8,6 +8,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.encoders.attention import attention, bidirectional, causal
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.encoders.relative import RelativeBias, time_buckets, told
 from jaxrec.errors import InputError
 
@@ -179,37 +180,14 @@ class Block(nn.Module):
         asked, dim = q.shape
         shape = (where.shape[0], -1, self.num_heads, dim // self.num_heads)
         q, k, v = (x.reshape(shape) for x in (q, k, v))
-        dropped = in_256(self.attention_dropout) if train else 0
-        if not dropped and bias is None and (fused := _fused(q, k)):
+        dropout = self.attention_dropout if train else 0.0
+        if not dropout and bias is None and (fused := _fused(q, k)):
             mixed = jax.nn.dot_product_attention(q, k, v, mask=where, implementation=fused)
             return mixed.reshape(asked, dim)
         q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q, k, v))
-        key = self.make_rng("dropout") if dropped else None
-        mixed = attention(q, k, v, where, self.causal, dropped, key, bias)
+        key = self.make_rng("dropout") if dropout else None
+        mixed = attention(q, k, v, where, self.causal, dropout, key, bias)
         return jnp.swapaxes(mixed, 1, 2).reshape(asked, dim)
-
-
-class Dropout(nn.Module):
-    """Zero a fraction of the elements in training, and scale up the others.
-
-    NOTE: it draws bytes instead of words, a quarter of the random bits, so that the fraction is
-    rounded to 1/256; the scale is that of the rounded fraction.
-    """
-
-    rate: float
-
-    @nn.compact
-    def __call__(self, x: Float[Array, "*n"], train: bool) -> Float[Array, "*n"]:
-        dropped = in_256(self.rate)
-        if not train or not dropped:
-            return x
-        bits = jax.random.bits(self.make_rng("dropout"), x.shape, jnp.uint8)
-        return jnp.where(bits >= dropped, x * (256 / (256 - dropped)), 0)
-
-
-def in_256(rate: float) -> int:
-    """Count how many values of a byte drop what they were drawn for."""
-    return round(rate * 256)
 
 
 def compute_dtype(name: Literal["auto", "float32", "bfloat16"]) -> jnp.dtype:

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders.bag import FadingBag
-from jaxrec.encoders.transformer import Dropout
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.errors import InputError
 from jaxrec.models.next_item import NextItem
 from jaxrec.typing import Batch, Spec

@@ -14,6 +14,7 @@ from jaxrec.embedding import embed
 from jaxrec.encoders.cnn import WindowFilters
 from jaxrec.errors import InputError
 from jaxrec.models.next_item import NextItem
+from jaxrec.similarity import dot
 from jaxrec.typing import Batch, Items, Spec
 
 
@@ -69,3 +70,13 @@ class Caser(NextItem):
 
     def encode_item(self, items: Items, train: bool = False) -> Float[Array, "... dim"]:
         return jnp.concatenate([self.output_vector(items.id), self.output_bias(items.id)], -1)
+
+    def score(
+        self, user: Float[Array, "batch queries dim"], item: Float[Array, "... n dim"]
+    ) -> Float[Array, "batch queries n"]:
+        """Multiply items with p_u, which all queries of an example share, once for all of them."""
+        if user.shape[1] == 1:
+            return dot(user, item)
+        dim = self.config.embed_dim
+        own = dot(user[:, :1, dim:], item[..., dim:])
+        return dot(user[..., :dim], item[..., :dim]) + own

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.encoders.interests import DynamicRouting, Interests, SelfAttentiveInterests
-from jaxrec.encoders.transformer import Dropout
 from jaxrec.errors import InputError
 from jaxrec.models.next_item import NextItem
 from jaxrec.similarity import max_dot

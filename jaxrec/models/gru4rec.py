@@ -14,7 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
 from jaxrec.encoders import rnn
-from jaxrec.encoders.transformer import Dropout
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.models.next_item import NextItem
 from jaxrec.typing import Batch, Spec
 

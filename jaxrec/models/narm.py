@@ -12,8 +12,8 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.encoders.rnn import AdditiveAttention, Recurrent, states_at
-from jaxrec.encoders.transformer import Dropout
 from jaxrec.models.next_item import NextItem
 from jaxrec.typing import Batch, Spec
 

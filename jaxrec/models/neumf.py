@@ -13,7 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Float, PyTree
 
 from jaxrec.embedding import embed
-from jaxrec.encoders.transformer import Dropout
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.errors import InputError
 from jaxrec.learned_similarity import NeuMF as Similarity
 from jaxrec.typing import Batch, Items, Spec

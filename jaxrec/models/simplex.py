@@ -12,9 +12,9 @@ from flax import linen as nn
 from jaxtyping import Array, Float
 
 from jaxrec.embedding import embed
+from jaxrec.encoders.dropout import Dropout
 from jaxrec.encoders.interests import prefixes
 from jaxrec.encoders.mlp import flat
-from jaxrec.encoders.transformer import Dropout
 from jaxrec.errors import InputError
 from jaxrec.models.next_item import NextItem
 from jaxrec.similarity import Cosine
