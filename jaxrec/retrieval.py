@@ -74,7 +74,7 @@ class ModelScorer:
     model: nn.Module
 
     @property
-    def history_length(self) -> int:
+    def history_length(self) -> int | None:
         return self.model.config.history_length
 
     def precompute(self, variables: PyTree, catalogue: Catalogue) -> PyTree:

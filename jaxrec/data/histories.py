@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
@@ -53,6 +53,15 @@ def window(
     places = stop + jnp.arange(-length, 0, dtype=indptr.dtype)[None, :]
     where = places >= start
     return jnp.where(where, indices[jnp.maximum(places, 0)], 0), where
+
+
+def multi_hot(
+    history: Int[Array, "batch length"], num_items: int
+) -> Float[Array, "batch items_plus_1"]:
+    """Mark the items of each history with 1; row 0, the padding, is none."""
+    users = jnp.arange(history.shape[0])[:, None]
+    known = jnp.zeros((history.shape[0], num_items + 1), jnp.float32)
+    return known.at[users, history].set(1).at[:, 0].set(0)
 
 
 def _csr(counts: np.ndarray, indices: Any) -> CSR:
