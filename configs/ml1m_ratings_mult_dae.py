@@ -3,6 +3,7 @@
 Command:  jaxrec train ml1m_ratings_mult_dae
 Time:     not measured here yet.
 Expected: not measured here yet.
+Tuned:    not yet; size, dropout and decay (.01 / 500) are the authors'.
 Paper:    Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018.
           The protocol is that of ml1m_ratings_popularity.
 """

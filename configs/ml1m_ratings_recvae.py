@@ -3,6 +3,8 @@
 Command:  jaxrec train ml1m_ratings_recvae
 Time:     not measured here yet.
 Expected: not measured here yet.
+Tuned:    not yet; sizes, γ and the rate are the authors'. An epoch has 21 steps, so the encoder
+          has three epochs to the decoder's one.
 Paper:    Shenbin et al., "RecVAE: A New Variational Autoencoder for Top-N Recommendations with
           Implicit Feedback", WSDM 2020.
           The protocol is that of ml1m_ratings_popularity.
