@@ -38,7 +38,7 @@ class Config:
     objective: Any = None
     """A dataclass of jaxrec.objectives; None for a baseline."""
     batches: Any = None
-    """Pairs or Sequences of jaxrec.data.batches; None for a baseline."""
+    """Pairs, Sequences or Users of jaxrec.data.batches; None for a baseline."""
     optimizer: Any = field(default_factory=Adam)
     """An optimizer of jaxrec.optimizer: how parameters follow their gradients."""
     protocol: Protocol = field(default_factory=Protocol)
@@ -49,11 +49,12 @@ class Config:
     """Of the split, the initial parameters, the batches and every draw."""
 
     def __post_init__(self) -> None:
-        shown = getattr(self.batches, "whole", False)
-        if shown and not getattr(self.objective, "hides_items", False):
+        fits = any(getattr(self.objective, x, False) for x in ("hides_items", "reconstructs"))
+        if getattr(self.batches, "whole", False) and not fits:
             raise InputError(
-                "batches.whole shows the model every item that it must name, and the objective "
-                "hides none; leave batches.whole False, or let the objective be MaskedItems."
+                "The batches (whole, or Users) show the model every item that it must name, and "
+                "the objective hides none; leave batches.whole False, or let the objective be "
+                "MaskedItems or Reconstruction."
             )
 
 

@@ -79,7 +79,7 @@ class ModelScorer:
     model: nn.Module
 
     @property
-    def history_length(self) -> int:
+    def history_length(self) -> int | None:
         return self.model.config.history_length
 
     @property

@@ -13,6 +13,7 @@ from jaxrec.checkpoint import readable
 from jaxrec.config import Config
 from jaxrec.data import store
 from jaxrec.data.batches import Resident, resident
+from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared, load, prepare
 from jaxrec.data.splits import known
@@ -111,10 +112,11 @@ def fitted_on(prepared: Prepared, fit_on: str) -> Interactions:
 
 def make_spec(config: Config, prepared: Prepared, known: Resident) -> Spec:
     """Describe to a model what it is built for; `known` holds the events it trains on."""
+    length = config.model.history_length
     return Spec(
         num_users=known.histories.indptr.shape[0] - 2,
         num_items=known.catalogue.counts.shape[0] - 1,
-        max_length=config.model.history_length,
+        max_length=longest(known.histories) if length is None else length,
         user_features=prepared.user_specs,
         item_features=prepared.item_specs,
         item_counts=np.asarray(known.catalogue.counts),

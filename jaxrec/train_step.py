@@ -79,6 +79,9 @@ def make_train_steps(
 ) -> TrainSteps:
     """Compile `steps(state, data, n)`: n steps from state.step on, the state donated.
 
+    The objective finds the step in its variables, under "progress". Beside numbers, its metrics may
+    hold "collections", which replace those of the state, and "resting": by the name of a submodule
+    or parameter, whether the step leaves it and its moments as they are.
     n is a traced number, so that all calls share one compilation. The metrics are means over the n
     steps, and `nonfinite_step`: the first step whose loss or gradient was not finite, or -1.
     by_rows: update tables that are only looked up by their rows, see `_update`.
@@ -104,9 +107,10 @@ def make_train_steps(
                 loss_of, state, batch, step_key, shapes, accumulate
             )
         metrics = dict(metrics)
-        collections = metrics.pop("collections", state.collections)
+        collections = {**state.collections, **metrics.pop("collections", {})}
+        resting = _by_path(metrics.pop("resting", {}), state.params)
         with jax.named_scope("optimizer"):
-            params, opt_state, norm, claims = _update(tx, state, grads, rows, claims)
+            params, opt_state, norm, claims = _update(tx, state, grads, rows, claims, resting)
         finite = jnp.isfinite(loss) & jnp.isfinite(norm)
         state = dataclasses.replace(
             state,
@@ -154,9 +158,8 @@ def _loss_of(
     """Make the function of parameters; what users and items share is computed once in it."""
     batch = shard_batch(batch, mesh)
     prepare = getattr(model, "precompute", lambda variables: variables)
-    return lambda params: objective(
-        model.apply, prepare({"params": params, **state.collections}), batch, key
-    )
+    others = {**state.collections, "progress": {"step": state.step}}
+    return lambda params: objective(model.apply, prepare({"params": params, **others}), batch, key)
 
 
 def _update(
@@ -165,6 +168,7 @@ def _update(
     grads: dict[str, Array],
     rows: dict[str, RowGrads],
     claims: Claims,
+    resting: dict[str, Array],
 ) -> tuple[PyTree, PyTree, Array, Claims]:
     """Update the parameters; of a table with gradients of rows, these rows and their moments alone.
 
@@ -173,6 +177,7 @@ def _update(
     lazy: the moments of a row rest, and it does not decay, in steps that do not look it up, while
     Adam's bias correction counts all steps.
     """
+    grads, rows = _without(resting, grads, rows)
     summed = {path: sum_duplicates(found, claims[path]) for path, found in rows.items()}
     claims = {path: claim for path, (_, claim) in summed.items()}
     row = {path: found.row for path, (found, _) in summed.items()}
@@ -189,6 +194,7 @@ def _update(
     )
     params = jax.tree.map(_put, state.params, optax.apply_updates(params, updates), of_params)
     moments = jax.tree.map(_put, state.opt_state, moments, of_moments)
+    params, moments = _hold(tx, state, params, moments, resting)
     return params, moments, optax.tree.norm(gradient), claims
 
 
@@ -202,6 +208,51 @@ def _taken(old: Array, row: Any) -> Array:
 
 def _put(old: Array, new: Array, row: Any) -> Array:
     return new if row is _WHOLE else put_rows(old, row, new)
+
+
+def _by_path(resting: dict[str, Array], params: PyTree) -> dict[str, Array]:
+    """Say of each parameter in a submodule that may rest whether it does."""
+    paths = flatten_dict(params, sep="/")
+    names = {path: path.split("/")[0] for path in paths}
+    return {path: resting[name] for path, name in names.items() if name in resting}
+
+
+def _without(
+    resting: dict[str, Array], grads: dict[str, Array], rows: dict[str, RowGrads]
+) -> tuple[dict[str, Array], dict[str, RowGrads]]:
+    """Set the gradients of what rests to zero, so that the norm of all is that of the others."""
+
+    def moved(path: str, grad: Array) -> Array:
+        return jnp.where(resting[path], 0, grad) if path in resting else grad
+
+    grads = {path: moved(path, grad) for path, grad in grads.items()}
+    rows = {path: found._replace(grad=moved(path, found.grad)) for path, found in rows.items()}
+    return grads, rows
+
+
+def _hold(
+    tx: optax.GradientTransformation,
+    state: TrainState,
+    params: PyTree,
+    opt_state: PyTree,
+    resting: dict[str, Array],
+) -> tuple[PyTree, PyTree]:
+    """Give what rests its old values, and its moments theirs: else momentum would move it on."""
+    if not resting:
+        return params, opt_state
+    flat = flatten_dict(params, sep="/")
+    of_params = unflatten_dict({path: resting.get(path, False) for path in flat}, sep="/")
+    of_moments = optax.tree.map_params(
+        tx, lambda _, rests: rests, opt_state, of_params, transform_non_params=lambda _: False
+    )
+
+    def held(old: Array, new: Array, rests: Any) -> Array:
+        return new if rests is False else jnp.where(rests, old, new)
+
+    return (
+        jax.tree.map(held, state.params, params, of_params),
+        jax.tree.map(held, state.opt_state, opt_state, of_moments),
+    )
 
 
 def _gradients(
@@ -226,18 +277,17 @@ def _gradients(
         share = own.weights.sum() / total
         loss = loss_of(state, own, jax.random.fold_in(key, part))
         (value, metrics), grads, rows = value_and_grad(loss, state.params, shapes)
-        collections = metrics.pop("collections", {})
+        last = {name: metrics.pop(name) for name in ("collections", "resting") if name in metrics}
         rows = {path: found._replace(grad=share * found.grad) for path, found in rows.items()}
         summed = jax.tree.map(lambda x: share * x, (value, metrics, grads))
-        return summed, collections, rows
+        return summed, last, rows
 
     def add(sums: PyTree, part: Array) -> tuple[PyTree, Any]:
-        summed, collections, rows = one(part)
-        return jax.tree.map(jnp.add, sums, summed), (collections, rows)
+        summed, last, rows = one(part)
+        return jax.tree.map(jnp.add, sums, summed), (last, rows)
 
     zeros = jax.tree.map(jnp.zeros_like, jax.eval_shape(one, jnp.int32(0))[0])
-    (value, metrics, grads), (collections, rows) = jax.lax.scan(add, zeros, jnp.arange(parts))
-    if collections:
-        metrics = {**metrics, "collections": jax.tree.map(lambda x: x[-1], collections)}
+    (value, metrics, grads), (last, rows) = jax.lax.scan(add, zeros, jnp.arange(parts))
+    metrics = {**metrics, **jax.tree.map(lambda x: x[-1], last)}
     rows = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), rows)
     return (value, metrics), grads, rows

@@ -190,8 +190,11 @@ class ModelContract:
         """The question for every user, and for one who is unknown."""
         prepared = checkerboard()
         known = resident(prepared, prepared.split.train)
-        length = self.config.history_length if length is None else length
-        return question(known, jnp.arange(USERS + 1, dtype=jnp.int32), length)
+        own = self.config.history_length
+        own = longest(known.histories) + 4 if own is None else own
+        return question(
+            known, jnp.arange(USERS + 1, dtype=jnp.int32), own if length is None else length
+        )
 
     def test_shapes_and_finite(self, trained):
         model, batches, variables = trained
@@ -231,7 +234,7 @@ class ModelContract:
         np.testing.assert_allclose(
             scores_of_model(model, variables, garbage)[1:], expected[1:], rtol=1e-4, atol=1e-5
         )
-        if self.config.history_length:
+        if self.config.history_length != 0:
             shorter = longest(resident_histories())
             np.testing.assert_allclose(
                 scores_of_model(model, variables, self.asked(shorter))[1:],

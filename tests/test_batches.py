@@ -3,7 +3,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.data.batches import PackedSequences, Pairs, Sequences, question, question_of, resident
+from jaxrec.data.batches import (
+    PackedSequences,
+    Pairs,
+    Sequences,
+    Users,
+    question,
+    question_of,
+    resident,
+)
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
 from jaxrec.data.splits import Split
@@ -214,6 +222,28 @@ def test_whole_packed_rows_hold_whole_sequences():
         for items, segment in zip(batch.history, batch.segment_ids):
             found += [items[segment == s].tolist() for s in range(1, segment.max(initial=0) + 1)]
     assert sorted(found) == sorted(HISTORIES[user] for user in (1, 3, 4))
+
+
+@pytest.mark.parametrize("length", [None, 3])
+def test_users_are_shown_whole_once_an_epoch(length):
+    batches = Users(batch_size=3, length=length).build(TRAIN, RESIDENT, seed=0)
+    assert batches.examples_per_epoch == 4
+    found = {}
+    for batch in epoch(batches, 1):
+        assert batch.history.shape == (3, length or 7)
+        np.testing.assert_array_equal(batch.queries, (length or 7) - 1)
+        np.testing.assert_array_equal(batch.where, batch.history > 0)
+        for row in np.flatnonzero(batch.weights[:, 0] == 0):
+            assert not batch.user[row]
+            assert not batch.where[row].any()
+            assert not batch.target[row]
+        for row in np.flatnonzero(batch.weights[:, 0]):
+            shown = batch.history[row][batch.where[row]].tolist()
+            assert batch.target[row] == shown[-1]
+            assert batch.value[row] == shown[-1] / 2
+            assert int(batch.user[row]) not in found
+            found[int(batch.user[row])] = shown
+    assert found == {user: items[-(length or 7) :] for user, items in HISTORIES.items()}
 
 
 def test_sequences_without_two_events_are_refused():

@@ -10,7 +10,7 @@ import pytest
 
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.config import Config, load_config
-from jaxrec.data.batches import PackedSequences, Sequences, resident
+from jaxrec.data.batches import PackedSequences, Sequences, Users, resident
 from jaxrec.data.prepare import DataConfig, prepare
 from jaxrec.data.sources.synthetic import Synthetic, generate
 from jaxrec.data.splits import LeaveOneOut
@@ -76,7 +76,7 @@ def shrink(config: Config) -> Config:
     model = _with(config.model, **SMALL)
     if getattr(model, "history_length", 0):
         model = dataclasses.replace(model, history_length=min(LENGTH, model.history_length))
-    by_user = isinstance(config.batches, Sequences | PackedSequences)
+    by_user = isinstance(config.batches, Sequences | PackedSequences | Users)
     hides = _hides(config)
     negatives = getattr(config.objective, "negatives", None)
     if negatives is not None:

@@ -42,6 +42,7 @@ LAYERS = (
         "margins",
         "alignment",
         "constraints",
+        "reconstruction",
     ),
     ("train_state", "retrieval"),
     ("train_step", "evaluate", "checkpoint"),

@@ -28,6 +28,8 @@ MAKERS: dict[str, Callable[[Work, Any], Side]] = {
     "bpr": models.epochs,
     "bpr_cornac": models.epochs,
     "mf_bpr": models.epochs,
+    "lightgcn": models.epochs,
+    "mult_vae": models.epochs,
     "neumf": models.epochs,
     "neumf_ranking": models.ranking,
     "two_towers": models.epochs,

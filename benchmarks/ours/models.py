@@ -14,7 +14,7 @@ from benchmarks.ours.trainer import Trainer
 from benchmarks.peers.worker import Answers, Told, curve
 from benchmarks.works import Work
 from jaxrec.config import Config
-from jaxrec.data.batches import Batches, PackedSequences, Pairs, Sequences, resident
+from jaxrec.data.batches import Batches, PackedSequences, Pairs, Sequences, Users, resident
 from jaxrec.data.prepare import DataConfig, Prepared
 from jaxrec.encoders.transformer import Norm
 from jaxrec.evaluate import make_evaluator
@@ -24,11 +24,14 @@ from jaxrec.models.bert4rec import BERT4RecConfig
 from jaxrec.models.caser import CaserConfig
 from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
+from jaxrec.models.lightgcn import LightGCNConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
+from jaxrec.models.mult_vae import MultVAEConfig
 from jaxrec.models.sasrec import SASRecConfig
 from jaxrec.negatives import Uniform
 from jaxrec.objectives import BinaryCrossEntropy, Bpr, FullSoftmax, InBatchSoftmax, MaskedItems
 from jaxrec.optimizer import Adam, Sgd
+from jaxrec.reconstruction import Reconstruction
 from jaxrec.similarity import Dot, Mlp
 from jaxrec.train_step import TrainConfig
 
@@ -48,6 +51,15 @@ def bpr(p: Params, prepared: Prepared) -> Config:
 
 def mf_bpr(p: Params, prepared: Prepared) -> Config:
     return _config(MatrixFactorizationConfig(p["dim"]), Bpr(), Pairs(p["batch"]), p)
+
+
+def lightgcn(p: Params, prepared: Prepared) -> Config:
+    return _config(LightGCNConfig(p["dim"], p["layers"]), Bpr(), Pairs(p["batch"]), p)
+
+
+def mult_vae(p: Params, prepared: Prepared) -> Config:
+    model = MultVAEConfig(p["dim"], tuple(p["hidden"]), dropout=0.5)
+    return _config(model, Reconstruction(), Users(p["batch"]), p)
 
 
 def neumf(p: Params, prepared: Prepared) -> Config:
@@ -160,6 +172,8 @@ CONFIGS = {
     "bpr": bpr,
     "bpr_cornac": bpr,
     "mf_bpr": mf_bpr,
+    "lightgcn": lightgcn,
+    "mult_vae": mult_vae,
     "neumf": neumf,
     "neumf_ranking": neumf,
     "two_towers": two_towers,

@@ -102,6 +102,21 @@ def training(model, own):
     return of
 
 
+def graph(params):
+    return {"embedding_size": params["dim"], "n_layers": params["layers"], "reg_weight": 0.0}
+
+
+def autoencoder(params):
+    return {
+        "train_neg_sample_args": None,
+        "mlp_hidden_size": list(params["hidden"]),
+        "latent_dimension": 2 * params["dim"],  # means and variances
+        "dropout_prob": 0.5,
+        "anneal_cap": 0.2,
+        "total_anneal_steps": 200_000,
+    }
+
+
 def neumf_settings(params):
     return {
         "mf_train": False,  # only the MLP: what ours has
@@ -233,6 +248,8 @@ if __name__ == "__main__":
         else:
             makers = {
                 "mf_bpr": training("BPR", lambda params: {"embedding_size": params["dim"]}),
+                "lightgcn": training("LightGCN", graph),
+                "mult_vae": training("MultiVAE", autoencoder),
                 "neumf": training("NeuMF", neumf_settings),
                 "neumf_ranking": neumf_ranking,
                 "sasrec_position": sequential("SASRec", transformer),

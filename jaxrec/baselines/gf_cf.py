@@ -17,7 +17,8 @@ from scipy import sparse
 
 from jaxrec.baselines.item_weights import known_items
 from jaxrec.baselines.pure_svd import right_singular_vectors
-from jaxrec.baselines.sparse_rows import SparseRows, last_of_kind, multi_hot
+from jaxrec.baselines.sparse_rows import SparseRows, last_of_kind
+from jaxrec.data.histories import multi_hot
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch

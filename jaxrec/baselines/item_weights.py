@@ -12,8 +12,8 @@ from flax import struct
 from jaxtyping import Array, Float, Int
 from scipy import sparse
 
-from jaxrec.baselines.sparse_rows import SparseRows, last_of_kind, multi_hot
-from jaxrec.data.histories import positives
+from jaxrec.baselines.sparse_rows import SparseRows, last_of_kind
+from jaxrec.data.histories import multi_hot, positives
 from jaxrec.data.interactions import Interactions
 from jaxrec.typing import Batch
 

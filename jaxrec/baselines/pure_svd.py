@@ -16,7 +16,7 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 
 from jaxrec.baselines.item_weights import known_items
-from jaxrec.baselines.sparse_rows import multi_hot
+from jaxrec.data.histories import multi_hot
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch

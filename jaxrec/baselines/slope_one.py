@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxrec.baselines.memory import check_memory
 from jaxrec.baselines.rating_matrix import RatingMatrix, product, rating_matrix
-from jaxrec.baselines.sparse_rows import multi_hot
+from jaxrec.data.histories import multi_hot
 from jaxrec.data.interactions import Interactions
 from jaxrec.typing import Batch
 

@@ -88,15 +88,6 @@ def last_of_kind(
     return (last.at[users, history].max(place)[users, history] == place) & (history > 0)
 
 
-def multi_hot(
-    history: Int[Array, "batch length"], num_items: int
-) -> Float[Array, "batch items_plus_1"]:
-    """Mark the items of each history with 1; row 0, the padding, is none."""
-    users = jnp.arange(history.shape[0])[:, None]
-    known = jnp.zeros((history.shape[0], num_items + 1), jnp.float32)
-    return known.at[users, history].set(1).at[:, 0].set(0)
-
-
 def largest(matrix: sparse.csr_array, k: int) -> sparse.csr_array:
     """Keep the k largest entries of each row, of equal ones those of the lowest columns.
 

@@ -25,8 +25,8 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxrec.baselines.lockstep import Lockstep
 from jaxrec.baselines.memory import check_memory
 from jaxrec.baselines.rating_matrix import product, rating_matrix
-from jaxrec.baselines.sparse_rows import multi_hot
 from jaxrec.baselines.svd import Factors, Tables, descend, initial, split
+from jaxrec.data.histories import multi_hot
 from jaxrec.data.interactions import Interactions
 from jaxrec.errors import InputError
 from jaxrec.typing import Batch

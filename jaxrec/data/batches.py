@@ -7,7 +7,7 @@ no index array, no iterator and nothing to save: `batch_at(data, step)` answers 
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, no_type_check
+from typing import Any, ClassVar, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ import numpy as np
 from flax import struct
 from jaxtyping import Array, Bool, Float, Int, Key
 
-from jaxrec.data.histories import histories, positives, times, window
+from jaxrec.data.histories import histories, longest, positives, times, window
 from jaxrec.data.interactions import Interactions
 from jaxrec.data.packing import packed_places
 from jaxrec.data.prepare import Prepared
@@ -238,6 +238,55 @@ class PackedSequences:
             return dataclasses.replace(batch, segment_ids=jnp.where(where, data.segment[row], 0))
 
         return Batches(data, steps_per_epoch(size, self.batch_size), len(users), batch_at)
+
+
+@struct.dataclass
+@no_type_check
+class _UserData:
+    resident: Resident
+    key: Key[Array, ""]
+    users: Int[Array, "examples"]
+    value: Float[Array, "events"]
+
+
+@dataclass(frozen=True)
+class Users:
+    """One example a user: all of the history, for objectives that ask for what is shown.
+
+    The one query stands at the last event, which is its target.
+    """
+
+    batch_size: int = 500
+    """Users a step; the last batch of an epoch is filled up with examples of weight 0."""
+    length: int | None = None
+    """How many of the user's last items the batch shows; None: all."""
+    whole: ClassVar[bool] = True
+
+    def build(self, train: Interactions, resident: Resident, seed: int) -> Batches:
+        """Find the users with events; `resident` must hold the same events."""
+        users = np.flatnonzero(np.diff(np.asarray(resident.histories.indptr)))
+        users, value = jax.device_put((users.astype(np.int32), train.value))
+        data = _UserData(resident, jax.random.key(seed), users, value)
+        length = longest(resident.histories) if self.length is None else self.length
+        size = len(users)
+
+        def batch_at(data: _UserData, step: Int[Array, ""]) -> Batch:
+            example, weights = _examples(data.key, step, size, self.batch_size)
+            known = data.resident.histories
+            user = jnp.where(weights > 0, data.users[example], 0)
+            last = known.indptr[user + 1] - 1
+            shown = _shown(data.resident, lambda csr: _before(csr, user, last + 1, length))
+            return _batch(
+                data.resident,
+                user,
+                shown,
+                queries=jnp.full((self.batch_size, 1), length - 1, jnp.int32),
+                target=shown[0][:, -1:],
+                value=jnp.where(weights > 0, data.value[jnp.maximum(last, 0)], 0)[:, None],
+                weights=weights[:, None],
+            )
+
+        return Batches(data, steps_per_epoch(size, self.batch_size), size, batch_at)
 
 
 def _with_targets(starts: np.ndarray) -> np.ndarray:

@@ -78,6 +78,15 @@ def window(
     return jnp.where(where, indices[jnp.maximum(places, 0)], 0), where
 
 
+def multi_hot(
+    history: Int[Array, "batch length"], num_items: int
+) -> Float[Array, "batch items_plus_1"]:
+    """Mark the items of each history with 1; row 0, the padding, is none."""
+    users = jnp.arange(history.shape[0])[:, None]
+    known = jnp.zeros((history.shape[0], num_items + 1), jnp.float32)
+    return known.at[users, history].set(1).at[:, 0].set(0)
+
+
 def _csr(counts: np.ndarray, indices: Any) -> CSR:
     indptr: Any = np.concatenate([[0], np.cumsum(counts)]).astype(np.int32)
     return CSR(indptr, indices)

@@ -1,11 +1,24 @@
-"""Bags of events: the mean of a history's vectors, all alike or with old ones fading."""
+"""Bags of events: the mean of a history's vectors, all alike or with old ones fading; and sets of
+items as vectors with a place for each item of the catalogue, which autoencoders read.
+"""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
+from jaxrec.data.histories import multi_hot
+from jaxrec.embedding import embed
+from jaxrec.encoders.dropout import Dropout
+from jaxrec.encoders.interests import prefixes
+from jaxrec.encoders.mlp import flat
 from jaxrec.encoders.rnn import states_at
+
+GLOROT = nn.initializers.glorot_uniform()
+NARROW = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+"""Uniform up to 1 / √inputs, as PyTorch starts its layers."""
 
 
 class FadingBag(nn.Module):
@@ -81,3 +94,105 @@ def past_mean(
     kept = (column <= queries[..., None]) & (segment_ids[:, None] == own) & (own > 0)
     share = kept / jnp.maximum(kept.sum(-1, keepdims=True), 1)
     return jnp.einsum("bqk,bkd->bqd", share.astype(x.dtype), x)
+
+
+class ItemSet(nn.Module):
+    """W x + b of the items up to each query: x is 1 at each of them, then scaled to length 1.
+
+    In training a fraction of x is dropped. It is one product with the whole table: of 500 users and
+    3,584 items a CPU took a fifth of the time, with the gradient, that a gather and sum of 256 rows
+    a user did.
+    """
+
+    num_items: int
+    features: int
+    dropout: float = 0.0
+    scale: float = 0.02
+    """Standard deviation of W at first."""
+
+    def setup(self) -> None:
+        self.item_weight = embed(self.num_items + 1, self.features, scale=self.scale)
+        self.bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        self.drop = Dropout(self.dropout)
+
+    def __call__(
+        self,
+        history: Int[Array, "batch length"],
+        segment_ids: Int[Array, "batch length"],
+        queries: Int[Array, "batch queries"],
+        train: bool = False,
+        whole: Bool[Array, ""] | None = None,
+    ) -> Float[Array, "batch queries features"]:
+        """Read the segment of each query up to it; whole: where True, nothing is dropped."""
+        size, length = history.shape
+        seen, _ = prefixes(segment_ids, queries, length)
+        items = jnp.where(seen, history[:, None], 0).reshape(-1, length)
+        x = multi_hot(items, self.item_weight.num_embeddings - 1)
+        x *= jax.lax.rsqrt(jnp.maximum(x.sum(-1, keepdims=True), 1))
+        dropped = self.drop(x, train)
+        x = dropped if whole is None else jnp.where(whole, x, dropped)
+        # Not a lookup: each row has a part in it.
+        found = x @ self.item_weight.embedding + self.bias[None]
+        return found.reshape(size, -1, self.features)
+
+
+class TanhSet(nn.Module):
+    """A set of items through dense layers, with tanh between them (Liang et al., WWW 2018)."""
+
+    num_items: int
+    dims: Sequence[int]
+    """Widths of the layers; the last is linear."""
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self,
+        history: Int[Array, "batch length"],
+        segment_ids: Int[Array, "batch length"],
+        queries: Int[Array, "batch queries"],
+        train: bool = False,
+    ) -> Float[Array, "batch queries out"]:
+        scale = glorot_scale(self.num_items, self.dims[0])
+        first = ItemSet(self.num_items, self.dims[0], self.dropout, scale, name="items")
+        x = first(history, segment_ids, queries, train)
+        for dim in self.dims[1:]:
+            x = flat(nn.Dense(dim, kernel_init=GLOROT), nn.tanh(x))
+        return x
+
+
+class DenseSet(nn.Module):
+    """A set of items through layers that each add up all before them (RecVAE, WSDM 2020, fig. 2).
+
+    Each is a swish of the sum, normalised; the last layer is linear.
+    """
+
+    num_items: int
+    hidden_dim: int
+    num_layers: int
+    out_dim: int
+    dropout: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self,
+        history: Int[Array, "batch length"],
+        segment_ids: Int[Array, "batch length"],
+        queries: Int[Array, "batch queries"],
+        train: bool = False,
+        whole: Bool[Array, ""] | None = None,
+    ) -> Float[Array, "batch queries out"]:
+        scale = (3 * self.num_items) ** -0.5
+        first = ItemSet(self.num_items, self.hidden_dim, self.dropout, scale, name="items")
+        x, total = first(history, segment_ids, queries, train, whole), jnp.float32(0)
+        for layer in range(self.num_layers):
+            if layer:
+                x = flat(nn.Dense(self.hidden_dim, kernel_init=NARROW), x)
+            # The authors' ε.
+            x = nn.LayerNorm(epsilon=0.1)(nn.swish(x + total))
+            total = total + x
+        return flat(nn.Dense(self.out_dim, kernel_init=NARROW), x)
+
+
+def glorot_scale(inputs: int, outputs: int) -> float:
+    """Give the standard deviation that keeps variances alike forwards and backwards (Glorot)."""
+    return (2 / (inputs + outputs)) ** 0.5
