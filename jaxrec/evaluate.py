@@ -15,11 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from jaxrec.data.batches import Resident, question, resident
 from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Interactions
 from jaxrec.data.normalisation import Scale
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import Resident, question, resident
 from jaxrec.data.splits import known as known_of
 from jaxrec.errors import InputError
 from jaxrec.metrics.beyond_accuracy import exposure_measures, list_measures

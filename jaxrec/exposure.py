@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrec.data.batches import question, resident
 from jaxrec.data.histories import longest, positives, window
+from jaxrec.data.resident import question, resident
 from jaxrec.data.splits import known
 from jaxrec.metrics import beyond_accuracy
 from jaxrec.retrieval import reads_times, top_k

@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
-from jaxrec.data.batches import Resident, question, question_of, resident
 from jaxrec.data.histories import longest, positives, window
 from jaxrec.data.interactions import Interactions, Vocabulary
+from jaxrec.data.resident import Resident, question, question_of, resident
 from jaxrec.errors import InputError
 from jaxrec.retrieval import reads_times, top_k
 from jaxrec.run import Run, Say, load_run

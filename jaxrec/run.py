@@ -12,10 +12,10 @@ from jaxrec import config as configs
 from jaxrec.checkpoint import readable
 from jaxrec.config import Config
 from jaxrec.data import store
-from jaxrec.data.batches import Resident, resident
 from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared, load, prepare
+from jaxrec.data.resident import Resident, resident
 from jaxrec.data.splits import known
 from jaxrec.errors import InputError
 from jaxrec.retrieval import Scorer, baseline_scorer, model_scorer, rebuild

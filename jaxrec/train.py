@@ -23,10 +23,11 @@ import numpy as np
 from jaxrec.checkpoint import Checkpoints, save_once
 from jaxrec.config import Config
 from jaxrec.data import stream
-from jaxrec.data.batches import Batches, resident
+from jaxrec.data.batches import Batches
 from jaxrec.data.describe import headline
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import resident
 from jaxrec.errors import InputError
 from jaxrec.evaluate import Evaluation, make_evaluator
 from jaxrec.metrics.protocol import LOWER_IS_BETTER

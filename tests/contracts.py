@@ -15,10 +15,11 @@ import pytest
 from flax import traverse_util
 
 from jaxrec.checkpoint import restore, save_once
-from jaxrec.data.batches import Pairs, question, resident
+from jaxrec.data.batches import Pairs
 from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import question, resident
 from jaxrec.data.splits import Split
 from jaxrec.optimizer import Adam
 from jaxrec.retrieval import rebuild

@@ -3,9 +3,9 @@
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrec.data.batches import question, resident
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import question, resident
 from jaxrec.data.splits import Split
 
 USERS, ITEMS = 60, 25

@@ -6,10 +6,10 @@ import dataclasses
 import jax.numpy as jnp
 import numpy as np
 
-from jaxrec.data.batches import question, resident
 from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import DataConfig, Prepared, load, prepare
+from jaxrec.data.resident import question, resident
 from jaxrec.data.splits import KFold, Split
 from jaxrec.evaluate import evaluate
 from jaxrec.metrics.protocol import Protocol

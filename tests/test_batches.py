@@ -3,17 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxrec.data.batches import (
-    PackedSequences,
-    Pairs,
-    Sequences,
-    Users,
-    question,
-    question_of,
-    resident,
-)
+from jaxrec.data.batches import PackedSequences, Pairs, Sequences, Users
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import question, question_of, resident
 from jaxrec.data.splits import Split
 from jaxrec.errors import InputError
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from jaxrec.config import Config
-from jaxrec.data.batches import PackedSequences, question, resident
+from jaxrec.data.batches import PackedSequences
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import DataConfig, prepare
+from jaxrec.data.resident import question, resident
 from jaxrec.data.splits import LeaveOneOut
 from jaxrec.errors import InputError
 from jaxrec.masking import hide

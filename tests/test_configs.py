@@ -10,8 +10,9 @@ import pytest
 
 from jaxrec.baselines.popularity import PopularityConfig
 from jaxrec.config import Config, load_config
-from jaxrec.data.batches import PackedSequences, Sequences, Users, resident
+from jaxrec.data.batches import PackedSequences, Sequences, Users
 from jaxrec.data.prepare import DataConfig, prepare
+from jaxrec.data.resident import resident
 from jaxrec.data.sources.synthetic import Synthetic, generate
 from jaxrec.data.splits import LeaveOneOut
 from jaxrec.evaluate import make_evaluator

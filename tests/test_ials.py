@@ -10,9 +10,9 @@ import pytest
 from jaxrec.baselines.ials import IALSConfig, Tables
 from jaxrec.baselines.item_weights import known_items
 from jaxrec.baselines.least_squares import Cholesky, ConjugateGradient, Subspace
-from jaxrec.data.batches import question, question_of, resident
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import DataConfig, Prepared, load, prepare
+from jaxrec.data.resident import question, question_of, resident
 from jaxrec.data.splits import Split
 from jaxrec.errors import InputError
 from jaxrec.evaluate import evaluate

@@ -9,9 +9,9 @@ import pytest
 from jaxrec.baselines import item_weights, neighbourhood
 from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.config import load_config
-from jaxrec.data.batches import question, question_of, resident
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import DataConfig, Prepared, load, prepare
+from jaxrec.data.resident import question, question_of, resident
 from jaxrec.data.splits import Split
 from jaxrec.errors import InputError
 from jaxrec.evaluate import evaluate

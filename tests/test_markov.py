@@ -8,9 +8,9 @@ import pytest
 
 from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.baselines.markov import MarkovConfig, transitions
-from jaxrec.data.batches import question_of, resident
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import DataConfig, Prepared, load, prepare
+from jaxrec.data.resident import question_of, resident
 from jaxrec.data.splits import Split, known
 from jaxrec.evaluate import evaluate
 from jaxrec.metrics.protocol import Protocol

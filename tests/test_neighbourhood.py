@@ -13,9 +13,9 @@ from jaxrec.baselines.item_knn import ItemKNNConfig
 from jaxrec.baselines.item_weights import known_items
 from jaxrec.baselines.neighbourhood import Neighbourhood, centred, nearest_of_columns
 from jaxrec.baselines.sparse_rows import largest
-from jaxrec.data.batches import question, question_of, resident
 from jaxrec.data.interactions import Dataset, Interactions
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import question, question_of, resident
 from jaxrec.data.splits import Split
 from jaxrec.errors import InputError
 

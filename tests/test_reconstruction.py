@@ -12,8 +12,9 @@ from flax.traverse_util import flatten_dict
 
 from jaxrec.checkpoint import Checkpoints
 from jaxrec.config import Config
-from jaxrec.data.batches import PackedSequences, Users, resident
+from jaxrec.data.batches import PackedSequences, Users
 from jaxrec.data.prepare import DataConfig
+from jaxrec.data.resident import resident
 from jaxrec.errors import InputError
 from jaxrec.models.mult_dae import MultDAEConfig
 from jaxrec.models.mult_vae import MultVAEConfig

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from jaxrec.baselines.sequential_rules import SequentialRulesConfig
-from jaxrec.data.batches import question_of
 from jaxrec.data.interactions import Interactions
+from jaxrec.data.resident import question_of
 from jaxrec.errors import InputError
 from tests.contracts import BaselineContract
 from tests.test_markov import known_of

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from jaxrec.baselines.session_knn import DECAYS, WEIGHTINGS, SessionKNNConfig
-from jaxrec.data.batches import question_of
 from jaxrec.data.interactions import Interactions
+from jaxrec.data.resident import question_of
 from jaxrec.errors import InputError
 from tests.contracts import BaselineContract
 from tests.test_markov import ITEMS, known_of, random_events

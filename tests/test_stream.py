@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from jaxrec.data import stream
-from jaxrec.data.batches import PackedSequences, Pairs, Sequences, resident
+from jaxrec.data.batches import PackedSequences, Pairs, Sequences
+from jaxrec.data.resident import resident
 from jaxrec.negatives import Popularity, Uniform
 from jaxrec.sharding import make_mesh
 from jaxrec.typing import CSR

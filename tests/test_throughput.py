@@ -17,7 +17,8 @@ from benchmarks.ours.__main__ import MAKERS
 from benchmarks.peers import worker
 from benchmarks.rows import HERE, Bench
 from benchmarks.works import WORKS
-from jaxrec.data.batches import PackedSequences, question, resident
+from jaxrec.data.batches import PackedSequences
+from jaxrec.data.resident import question, resident
 from jaxrec.errors import InputError
 from jaxrec.objectives import MaskedItems
 from tests.contracts import checkerboard

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
 
-from jaxrec.data.batches import PackedSequences, Pairs, resident
+from jaxrec.data.batches import PackedSequences, Pairs
+from jaxrec.data.resident import resident
 from jaxrec.errors import InputError
 from jaxrec.models.deep_rec import DeepRecConfig
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig

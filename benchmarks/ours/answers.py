@@ -9,9 +9,9 @@ import numpy as np
 
 from benchmarks.ours.side import Side
 from benchmarks.works import Work
-from jaxrec.data.batches import Resident, question, resident
 from jaxrec.data.histories import longest, window
 from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import Resident, question, resident
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.retrieval import Scorer, model_scorer, top_k
 from jaxrec.typing import CSR, Catalogue, Items, Spec

@@ -14,8 +14,9 @@ from benchmarks.ours.trainer import Trainer
 from benchmarks.peers.worker import Answers, Told, curve
 from benchmarks.works import Work
 from jaxrec.config import Config
-from jaxrec.data.batches import Batches, PackedSequences, Pairs, Sequences, Users, resident
+from jaxrec.data.batches import Batches, PackedSequences, Pairs, Sequences, Users
 from jaxrec.data.prepare import DataConfig, Prepared
+from jaxrec.data.resident import resident
 from jaxrec.encoders.transformer import Norm
 from jaxrec.evaluate import make_evaluator
 from jaxrec.masking import hide

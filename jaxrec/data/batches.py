@@ -5,7 +5,7 @@ no index array, no iterator and nothing to save: `batch_at(data, step)` answers 
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, no_type_check
 
@@ -13,56 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import struct
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
-from jaxrec.data.histories import histories, longest, positives, times, window
+from jaxrec.data.histories import longest
 from jaxrec.data.interactions import Interactions
 from jaxrec.data.packing import packed_places
-from jaxrec.data.prepare import Prepared
+from jaxrec.data.resident import Resident, Window, batch_of, shown_of
 from jaxrec.data.shuffle import permute
 from jaxrec.errors import InputError
-from jaxrec.typing import CSR, Batch, Catalogue, Features, Items
-
-Window = tuple[Int[Array, "batch length"], Bool[Array, "batch length"]]
-Shown = tuple[
-    Int[Array, "batch length"], Bool[Array, "batch length"], Int[Array, "batch length"] | None
-]
-
-
-@struct.dataclass
-@no_type_check
-class Resident:
-    """What stays on the device for a whole run, and is passed into jit as an argument.
-
-    histories:     rows 0..num_users; all known events of each user in their order.
-    user_features: rows 0..num_users, row 0 all missing.
-    times:         of each entry of the histories, in seconds; None where no model asked for them.
-    """
-
-    catalogue: Catalogue
-    histories: CSR
-    user_features: Features
-    times: CSR | None = None
-
-    def knowing(self, events: Interactions) -> "Resident":
-        """Let other events be known; the catalogue stays that of those trained on."""
-        when = None if self.times is None else jax.device_put(times(events))
-        return dataclasses.replace(self, histories=jax.device_put(histories(events)), times=when)
-
-
-def resident(prepared: Prepared, known: Interactions, reads_times: bool = False) -> Resident:
-    """Put the catalogue, the known events and the features of users on the device.
-
-    reads_times: put the times of the known events there too; an InputError if they have none.
-    """
-    rows = len(known.items) + 1
-    counts = np.bincount(known.item, minlength=rows).astype(np.float32)
-    user_features, item_features, counts, own, past = jax.device_put(
-        (prepared.user_features, prepared.item_features, counts, positives(known), histories(known))
-    )
-    items = Items(jnp.arange(rows, dtype=jnp.int32), item_features)
-    when = jax.device_put(times(known)) if reads_times else None
-    return Resident(Catalogue(items, counts, own), past, user_features, when)
+from jaxrec.typing import CSR, Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +70,10 @@ class Pairs:
             user = jnp.where(weights > 0, data.user[event], 0)
             # The events stand in the order of the histories, so those before one are to its left.
             show = _around if self.around else _before
-            return _batch(
+            return batch_of(
                 data.resident,
                 user,
-                _shown(data.resident, lambda csr: show(csr, user, event, self.history_length)),
+                shown_of(data.resident, lambda csr: show(csr, user, event, self.history_length)),
                 queries=jnp.full((self.batch_size, 1), max(self.history_length - 1, 0), jnp.int32),
                 target=jnp.where(weights > 0, known.indices[event], 0)[:, None],
                 value=data.value[event][:, None],
@@ -165,10 +124,10 @@ class Sequences:
                 spare = jnp.maximum(stop - start - width, 0)
                 key = jax.random.fold_in(data.crop_key, step)
                 stop = stop - jax.random.randint(key, spare.shape, 0, spare + 1)
-            shown = _shown(data.resident, lambda csr: _before(csr, user, stop, width))
+            shown = shown_of(data.resident, lambda csr: _before(csr, user, stop, width))
             items, where, time = jax.tree.map(lambda x: x[:, : self.length], shown)
             last = jnp.maximum(stop[:, None] - jnp.arange(self.length)[::-1][None, :] - 1, 0)
-            return _batch(
+            return batch_of(
                 data.resident,
                 user,
                 (items, where, time),
@@ -226,10 +185,10 @@ class PackedSequences:
             def show(csr: CSR) -> Window:
                 return jnp.where(where, csr.indices[place], 0), where
 
-            batch = _batch(
+            batch = batch_of(
                 data.resident,
                 jnp.zeros(self.batch_size, jnp.int32),
-                _shown(data.resident, show),
+                shown_of(data.resident, show),
                 queries=_every(self.batch_size, self.length),
                 target=jnp.where(where, items[place + ahead], 0),
                 value=jnp.where(where, data.value[place + ahead], 0),
@@ -275,8 +234,8 @@ class Users:
             known = data.resident.histories
             user = jnp.where(weights > 0, data.users[example], 0)
             last = known.indptr[user + 1] - 1
-            shown = _shown(data.resident, lambda csr: _before(csr, user, last + 1, length))
-            return _batch(
+            shown = shown_of(data.resident, lambda csr: _before(csr, user, last + 1, length))
+            return batch_of(
                 data.resident,
                 user,
                 shown,
@@ -303,68 +262,6 @@ def _with_targets(starts: np.ndarray) -> np.ndarray:
 def steps_per_epoch(examples: int, batch_size: int) -> int:
     """Count the batches of an epoch, the one that is filled up included."""
     return -(-examples // batch_size)
-
-
-def question(resident: Resident, users: Int[Array, "batch"], length: int) -> Batch:
-    """Ask what comes next for user rows, given the last `length` items known of each."""
-    return _ask(resident, users, _shown(resident, lambda csr: window(csr, users, length)))
-
-
-def question_of(resident: Resident, histories: Sequence[Sequence[int]], length: int) -> Batch:
-    """Ask what comes next after bare histories of item rows, whose users are unknown.
-
-    A bare history tells no times: a model that reads them takes its events as simultaneous.
-    """
-    rows = np.zeros((len(histories), length), np.int32)
-    for row, items in zip(rows, histories):
-        kept = items[-length:] if length else []
-        row[length - len(kept) :] = kept
-    history = jnp.asarray(rows)
-    time = None if resident.times is None else jnp.zeros_like(history)
-    return _ask(resident, jnp.zeros(len(histories), jnp.int32), (history, history > 0, time))
-
-
-def _ask(
-    resident: Resident,
-    users: Int[Array, "batch"],
-    shown: Shown,
-) -> Batch:
-    size, length = shown[0].shape
-    return _batch(
-        resident,
-        users,
-        shown,
-        queries=jnp.full((size, 1), max(length - 1, 0), jnp.int32),
-        target=jnp.zeros((size, 1), jnp.int32),
-        value=jnp.zeros((size, 1), jnp.float32),
-        weights=jnp.ones((size, 1), jnp.float32),
-    )
-
-
-def _batch(
-    resident: Resident,
-    user: Int[Array, "batch"],
-    shown: Shown,
-    **asked: Array,
-) -> Batch:
-    items, where, time = shown
-    return Batch(
-        user=user,
-        history=items,
-        where=where,
-        segment_ids=where.astype(jnp.int32),
-        user_features={name: jnp.take(x, user, 0) for name, x in resident.user_features.items()},
-        context={},
-        catalogue=resident.catalogue,
-        time=time,
-        **asked,
-    )
-
-
-def _shown(resident: Resident, show: Callable[[CSR], Window]) -> Shown:
-    """Show events: their items, where there are some and, if models ask for them, their times."""
-    items, where = show(resident.histories)
-    return items, where, None if resident.times is None else show(resident.times)[0]
 
 
 def _examples(
