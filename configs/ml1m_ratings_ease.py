@@ -1,8 +1,8 @@
 """EASE on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_ease
-Time:     not measured here yet.
-Expected: not measured here yet.
+Time:     112 s on two CPU cores that others used as well.
+Expected: test Recall@20, Recall@50, NDCG@100 .3606, .4767, .4231.
 Tuned:    l2 by validation NDCG@100, six trials between 100 and 3,000 (jaxrec tune
           ml1m_ratings_ease --trials 6 --space model.l2=float:100:3000:log): .4199 to .4200 from
           427 to 679, .4037 at 2,739; so it stays at the 500 of MovieLens-20M.

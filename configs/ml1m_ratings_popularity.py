@@ -1,8 +1,8 @@
 """Popularity on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_popularity
-Time:     not measured here yet.
-Expected: not measured here yet.
+Time:     33 s on two CPU cores that others used as well.
+Expected: test Recall@20, Recall@50, NDCG@100 .1613, .2330, .2105.
 Paper:    Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018, for the
           protocol: ratings from 4 on, users with five or more, full ranking, 80 % of a held-out
           user's films given. Of the 6,034 users 500 validate and 500 are tested, the share that
