@@ -3,8 +3,8 @@
 Command:  jaxrec train lastfm_popularity
 Time:     a few seconds on a CPU core.
 Expected: test Recall@10 .0731, NDCG@10 .0634.
-Paper:    Cantador, Brusilovsky and Kuflik, "Second Workshop on Information Heterogeneity and Fusion in
-          Recommender Systems (HetRec 2011)", RecSys 2011, for the data.
+Paper:    Cantador, Brusilovsky and Kuflik, "Second Workshop on Information Heterogeneity and Fusion
+          in Recommender Systems (HetRec 2011)", RecSys 2011, for the data.
 """
 
 from jaxrec.baselines.popularity import PopularityConfig
