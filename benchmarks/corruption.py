@@ -2,8 +2,10 @@
 
 import dataclasses
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Int
 
 from jaxrec.data.interactions import PARTS, Interactions
 from jaxrec.data.splits import DROPPED, TRAIN, LeaveOneOut
@@ -47,13 +49,9 @@ def noisy(interactions: Interactions, noise: float, seed: int) -> Interactions:
     """
     assert interactions.part is not None
     random = np.random.default_rng(seed)
-    bounds = np.searchsorted(interactions.user, np.arange(1, len(interactions.users) + 2))
     drawn, beside, after = [], [], []
-    for start, stop in itertools.pairwise(bounds):
+    for start, stop, unmet in _unmet(interactions):
         train = start + np.flatnonzero(interactions.part[start:stop] == TRAIN)
-        free = np.ones(len(interactions.items) + 1, bool)
-        free[0] = free[interactions.item[start:stop]] = False
-        unmet = np.flatnonzero(free)
         number = int(np.rint(noise / (1 - noise) * len(train)))
         items = random.permutation(unmet)[:number]
         gaps = random.integers(0, len(train) + 1, len(unmet))[: len(items)]
@@ -67,3 +65,21 @@ def noisy(interactions: Interactions, noise: float, seed: int) -> Interactions:
     joined = interactions.take(np.concatenate([events, neighbour])[order])
     item = np.concatenate([interactions.item, *drawn])[order].astype(np.int32)
     return dataclasses.replace(joined, item=item, row=np.arange(len(order)))
+
+
+def never_met(interactions: Interactions) -> Int[np.ndarray, "users_plus_1 n"]:
+    """List the items that each user meets in no part, row 0 and the ends of rows filled with 0."""
+    lists = [unmet for _, _, unmet in _unmet(interactions)]
+    found = np.zeros((len(lists) + 1, max(map(len, lists))), np.int32)
+    for row, items in zip(found[1:], lists):
+        row[: len(items)] = items
+    return found
+
+
+def _unmet(interactions: Interactions) -> Iterator[tuple[int, int, np.ndarray]]:
+    """Give, user by user, where the events begin and end, and the items without one, ascending."""
+    bounds = np.searchsorted(interactions.user, np.arange(1, len(interactions.users) + 2))
+    for start, stop in itertools.pairwise(bounds):
+        unmet = np.ones(len(interactions.items) + 1, bool)
+        unmet[0] = unmet[interactions.item[start:stop]] = False
+        yield start, stop, np.flatnonzero(unmet)

@@ -126,7 +126,7 @@ def measure(bench: Bench, name: str, point: Point) -> dict[str, Any]:
     }
     keep(bench, result)
     shutil.rmtree(workdir)
-    print(f"{name}, {point.name}: NDCG@10 {result['test']['ndcg@10']:.4f}", flush=True)
+    print(f"{name}, {point.name}: NDCG@10 {found['test']['ndcg@10']:.4f}", flush=True)
     return result
 
 

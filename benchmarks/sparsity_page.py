@@ -44,16 +44,16 @@ MovieLens-1M (`ml-1m`), every rating an event that counts 1: the last of each us
 one before validates, and they stay as they are. Of each user's training events a share is kept,
 drawn at random, one at least; or events of items that the user meets in no part, drawn uniformly,
 are put at random places among them, until they are the share of training that stands under “noise”.
-All items are ranked but those that are known of the user; of what was taken away nothing is known,
-so it competes with the target. One draw and one seed.
+The target is ranked among all items but those of the user's other events, taken away or not, and of
+its noise; so the lists are the same where less is kept. One draw and one seed.
 
 Settings are the same at every point, those of the named configs, which were chosen on full data,
-some on other files of it; less data might ask for others. Models get about as many steps at each
-point, fewer than in their configs, and stop after {PATIENCE} validations without a better NDCG@10.
-Bold: the best of a column.
+some on other files of it; less data might ask for others. Models may take about as many steps at
+each point, fewer than in their configs, and stop after {PATIENCE} validations without a better
+NDCG@10; the best validation's step is tested. Bold: the best of a column.
 
 {markdown(lines)}
-{said}{_settings()}
+{said}{_settings(found)}
 Machine: {machines}. Commits: {commits}.
 """
 
@@ -126,15 +126,19 @@ def _change(found: Results, point: Point, where: str) -> list[str]:
     ]
 
 
-def _settings() -> str:
-    """List the configs, and what is changed of them."""
-    lines = [["method", "config", "changed", "epochs of full data, at most"], ["---"] * 4]
-    for method in METHODS.values():
-        changed = " ".join(method.overrides)
-        epochs = "fitted" if method.epochs is None else str(method.epochs)
-        lines.append(
-            [method.title, f"`{method.config}`", f"`{changed}`" if changed else "–", epochs]
-        )
+def _settings(found: Results) -> str:
+    """List the configs, what is changed of them, and how far training went."""
+    lines = [["method", "config", "changed", "epochs at full, at most", "steps to the best"]]
+    lines.append(["---", "---", "---", "---:", "---:"])
+    for name, method in METHODS.items():
+        changed = f"`{' '.join(method.overrides)}`" if method.overrides else "–"
+        cells = [method.title, f"`{method.config}`", changed]
+        steps = [x["steps"] for x in found[name].values()]
+        if method.epochs is None:
+            cells += ["fitted", "–"]
+        else:
+            cells += [str(method.epochs), f"{min(steps):,} – {max(steps):,}" if steps else "–"]
+        lines.append(cells)
     return markdown(lines)
 
 
@@ -193,8 +197,10 @@ def draw(found: Results) -> Figure:
     for panel, _, shares, _ in panels:
         panel.set_xticks(shares, [_percent(share) for share in shares])
         panel.minorticks_off()
-    axes[0].set_ylabel("NDCG@10")
-    ticks = [x for x in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if _inside(x, axes[0].get_ylim())]
+    axes[0].set_ylabel("NDCG@10, logarithmic")
+    ticks = [
+        x for x in (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2) if _inside(x, axes[0].get_ylim())
+    ]
     axes[0].set_yticks(ticks, [f"{x:g}".removeprefix("0") for x in ticks])
     handles, labels = axes[0].get_legend_handles_labels()
     if handles:

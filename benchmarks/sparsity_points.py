@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.corruption import in_parts, noisy, thinned
+from benchmarks.corruption import in_parts, never_met, noisy, thinned
 from benchmarks.rows import ROOT, Bench
 from jaxrec import config as configs
 from jaxrec.config import Config, load_config
@@ -18,7 +18,9 @@ from jaxrec.errors import InputError
 from jaxrec.metrics.protocol import Protocol
 
 DATA = DataConfig(path="ml-1m", split=Given())
-PROTOCOL = Protocol(metrics=("ndcg@10", "hit_rate@10"), monitor="ndcg@10")
+PROTOCOL = Protocol(metrics=("ndcg@10", "hit_rate@10"), monitor="ndcg@10", candidates="lists")
+"""The lists are all items that the user never meets. What was taken away is in none of them, though
+nothing knows of it, so all points rank the same items."""
 SEED = 0
 """Of the events that are drawn, and of the runs."""
 PATIENCE = 5
@@ -30,7 +32,8 @@ class Method:
     """A config, and what of it the study changes.
 
     epochs: at full data; elsewhere as many more or fewer as make about as many steps. None: fitted.
-    eval_every: steps between validations.
+    eval_every: steps between validations. by_user: an example is a user, so that an epoch has as
+    many steps at every point.
     """
 
     title: str
@@ -38,6 +41,7 @@ class Method:
     epochs: int | None = None
     eval_every: int | None = None
     overrides: tuple[str, ...] = ()
+    by_user: bool = False
 
 
 METHODS = {
@@ -45,19 +49,19 @@ METHODS = {
     "item_knn": Method("ItemKNN", "ml1m_item_knn"),
     "ease": Method("EASE", "ml1m_ease"),
     "ials": Method("iALS", "ml1m_ials"),
-    "mf": Method("MF, BPR", "ml1m_ultragcn_mf", 40, 400),
+    "mf": Method("MF, BPR", "ml1m_ultragcn_mf", 30, 400),
     "lightgcn": Method(
         "LightGCN",
         "ml1m_ultragcn_lightgcn",
-        8,
+        6,
         20,
         ("--batches.batch-size", "32768", "--optimizer.learning-rate", "2e-2"),
     ),
-    "mult_vae": Method("Mult-VAE", "ml1m_ratings_mult_vae", 40, 100),
+    "mult_vae": Method("Mult-VAE", "ml1m_ratings_mult_vae", 30, 48, by_user=True),
     "sasrec": Method(
         "SASRec",
         "ml1m_sasrec_plus",
-        8,
+        6,
         204,
         ("--batches.batch-size", "16", "--optimizer.learning-rate", "2e-3"),
     ),
@@ -94,9 +98,10 @@ def config_of(method: Method, point: Point) -> Config:
     config = _loaded(method.config, method.overrides)
     train = config.train
     if method.epochs is not None:
+        size = 1 if method.by_user else point.size
         train = dataclasses.replace(
             config.train,
-            epochs=max(round(method.epochs / point.size), 1),
+            epochs=max(round(method.epochs / size), 1),
             eval_every=method.eval_every,
             patience=PATIENCE,
         )
@@ -115,11 +120,13 @@ def dataset_at(point: Point) -> Dataset:
     """Read the events, and thin them out or add noise; tables of side information are left out."""
     source = load(DATA)
     events = in_parts(source.interactions)
+    candidates = never_met(events)
     if point.kept < 1:
         events = thinned(events, point.kept, SEED)
     if point.noise:
         events = noisy(events, point.noise, SEED)
-    return Dataset(source.name, events, sha256=source.sha256, licence=source.licence)
+    about = {"sha256": source.sha256, "licence": source.licence}
+    return Dataset(source.name, events, candidates=candidates, **about)
 
 
 # Results ------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks import sparsity, sparsity_page, sparsity_points
-from benchmarks.corruption import in_parts, noisy, thinned
+from benchmarks.corruption import in_parts, never_met, noisy, thinned
 from benchmarks.rows import HERE, ROOT, Bench
 from benchmarks.sparsity_points import FULL, METHODS, POINTS, Method, Point
 from benchmarks.tables import number
@@ -18,6 +18,7 @@ from jaxrec.data.interactions import PARTS, Dataset, Interactions, chronological
 from jaxrec.data.sources.synthetic import Synthetic, generate
 from jaxrec.data.splits import Given, known
 from jaxrec.errors import InputError
+from jaxrec.train import train_and_evaluate
 
 TRAIN, VALIDATION, TEST = (PARTS.index(name) for name in ("train", "validation", "test"))
 EVENTS = st.lists(  # user, item, time: with many ties, in any order
@@ -129,6 +130,11 @@ def test_noise_falls_on_every_item_and_every_place():
         assert set(of_user(after, user, TRAIN)) < set(of_user(more, user, TRAIN))
 
 
+def test_candidates_are_what_a_user_meets_in_no_part():
+    events = build([(1, 3, 0), (1, 1, 2), (1, 2, 1), (2, 4, 0), (2, 2, 0)])
+    assert never_met(events).tolist() == [[0, 0], [4, 0], [1, 3]]
+
+
 # Configs and runs ---------------------------------------------------------------------------------
 
 
@@ -138,7 +144,7 @@ def test_every_config_that_is_there_is_studied_with_the_same_protocol():
     for method in there:
         config = sparsity_points.config_of(method, FULL)
         assert config.protocol.seen == "exclude"
-        assert (config.protocol.fit_on, config.protocol.candidates) == ("train", "all")
+        assert (config.protocol.fit_on, config.protocol.candidates) == ("train", "lists")
         assert (config.objective is None) == (method.epochs is None)
         assert config.data == sparsity_points.DATA
 
@@ -146,9 +152,12 @@ def test_every_config_that_is_there_is_studied_with_the_same_protocol():
 def test_models_get_about_as_many_steps_at_each_point():
     assert {point.name for point in POINTS} >= {"full", "kept_0.05", "noise_0.5"}
     assert len({point.name for point in POINTS}) == len(POINTS) == 9
-    epochs = {x.name: sparsity_points.config_of(METHODS["mf"], x).train.epochs for x in POINTS}
-    full = METHODS["mf"].epochs
-    assert epochs["full"] == full
+    method, few = METHODS["mf"], Point(kept=0.05)
+    epochs = {x.name: sparsity_points.config_of(method, x).train.epochs for x in POINTS}
+    full = epochs["full"]
+    assert full == method.epochs
+    of_users = dataclasses.replace(method, by_user=True)
+    assert sparsity_points.config_of(of_users, few).train.epochs == full
     assert (epochs["kept_0.05"], epochs["noise_0.5"]) == (20 * full, full / 2)
 
 
@@ -170,7 +179,9 @@ def bench(tmp_path):
     return Bench(folder)
 
 
-def test_a_study_runs_what_has_no_result_and_skips_what_has_no_config(bench, monkeypatch, capsys):
+def test_a_study_runs_what_has_no_result_and_skips_what_has_no_config(
+    bench, tmp_path, monkeypatch, capsys
+):
     events = generate(Synthetic(60, 150, 1200, ratings=False)).interactions
     data = Dataset("synthetic", events)
     monkeypatch.setattr(sparsity_points, "load", lambda config: data)
@@ -193,6 +204,16 @@ def test_a_study_runs_what_has_no_result_and_skips_what_has_no_config(bench, mon
     shares = [x["events"]["train"] / (len(events) - 120) for x in found]
     assert shares == pytest.approx([0.2, 2], rel=0.15)
     assert len({(x["events"]["validation"], x["events"]["test"]) for x in found}) == 1
+    for result, point in zip(found, points):
+        config = sparsity_points.config_of(METHODS["popularity"], point)
+        every = dataclasses.replace(config.protocol, candidates="all")
+        config = dataclasses.replace(config, protocol=every)
+        data = sparsity_points.dataset_at(point)
+        among_all = train_and_evaluate(config, tmp_path / point.name, data)["test"]
+        if point.noise:
+            assert among_all == result["test"]
+        else:
+            assert among_all["ndcg@10"] < result["test"]["ndcg@10"], "what is lost competes"
     for result in found:
         assert 0 < result["test"]["ndcg@10"] < 1
         assert {"commit", "dirty", "machine", "versions", "seed", "sha256"} <= set(result)
@@ -219,6 +240,7 @@ def made_up(**values):
                 "machine": "a machine",
                 "commit": "abc",
                 "dirty": False,
+                "steps": 1000 if point == "full" else 80,
             }
             for point, value in values.get(name, {}).items()
         }
@@ -250,6 +272,8 @@ def test_the_table_marks_the_best_of_each_column():
     assert "| EASE | .0500 | .0400 | – | – | **.0200** | – | – | – | .0300 |" in text
     assert "| SASRec | **.1500** | **.0800** | – | – | .0150 | – | – | – | **.1000** |" in text
     assert "Machine: a machine. Commits: abc." in text
+    assert f"| {METHODS['sasrec'].epochs} | 80 – 1,000 |" in text
+    assert "| `ml1m_ease` | – | fitted | – |" in text
 
 
 @pytest.mark.parametrize("found", [STUDY, made_up()])
