@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks import pictures, speed_page, speed_pictures
+from benchmarks import pictures, sparsity_page, speed_page, speed_pictures
 from benchmarks.rows import Bench, Group, Row, rows_of, status
 from benchmarks.tables import commit, markdown, number, word_of
 
@@ -19,6 +19,7 @@ python scripts/reproduce.py ROW                   run one row; after a kill it g
 python benchmarks/throughput.py                   jaxrec beside its peers, on two cores: a few works
 python benchmarks/throughput.py --suite full      all of them, in about an hour
 python benchmarks/throughput.py --suite scale     how time and memory grow, in about 15 minutes
+python benchmarks/sparsity.py                     which method when: few events, much noise
 python benchmarks/data.py                         from a CSV of 20 million rows to a split
 ```
 
@@ -34,6 +35,8 @@ def write(bench: Bench) -> None:
         (bench.folder / f"{suite}.svg").write_text(pictures.differences(suite, groups, results))
     for name, picture in speed_pictures.drawn(bench).items():
         (bench.folder / f"{name}.svg").write_text(picture)
+    studied = sparsity_page.picture(sparsity_page.results(bench))
+    (bench.folder / "sparsity.svg").write_text(studied)
     (bench.folder / "README.md").write_text(page(bench))
 
 
@@ -46,6 +49,7 @@ def page(bench: Bench) -> str:
         for group in groups:
             parts += [f"### {group.title}\n", table(bench, group), _sources(group)]
             parts.append(_machines([bench.result(row) for row in group.shown]))
+    parts.append(sparsity_page.section(sparsity_page.results(bench)))
     parts += [speed_page.throughput(bench), speed_page.scale(bench)]
     return "\n".join(part for part in parts if part)
 

@@ -67,7 +67,14 @@ def _line(says: IO[str]) -> str:
     return line
 
 
-def machine(cores: int) -> str:
+def usable() -> int:
+    """Count the cores that this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def machine(cores: int, used: int = CORES) -> str:
     """Name the processor, as Linux does where it does, and how much of it is used."""
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
@@ -75,4 +82,4 @@ def machine(cores: int) -> str:
             if line.startswith("model name"):
                 name = line.partition(":")[2].strip()
                 break
-    return f"{name}, {CORES} of {cores} cores"
+    return f"{name}, {used} of {cores} cores"

@@ -12,7 +12,8 @@ from jaxrec.errors import InputError
 
 PALETTE = ("#3b7dd8", "#d9822b", "#2f9e77", "#b5559b", "#8a6fd1", "#c0504d", "#7a8b2e", "#5b9aa8")
 """Told apart by people who see fewer colours, on white and on near-black."""
-_MARKERS = "osD^vPX*"
+MARKERS = "osD^vPX*"
+"""One a colour, for those who see none."""
 _INK = "#010203"  # no colour of the palette: replaced by the page's own
 _STYLE: dict[Any, Any] = {
     "axes.axisbelow": True,
@@ -140,7 +141,7 @@ def trials(
 
 
 def _line(index: int) -> dict[str, Any]:
-    return {"color": colour_of(index), "marker": _MARKERS[index % len(_MARKERS)]}
+    return {"color": colour_of(index), "marker": MARKERS[index % len(MARKERS)]}
 
 
 def _panels(
