@@ -3,7 +3,9 @@
 Command:  jaxrec train lastfm_mf
 Time:     not measured here yet.
 Expected: not measured here yet; published test Recall@10 .1761, NDCG@10 .1674.
-Tuned:    no; width and step are RecBole-GNN's.
+Tuned:    on validation, seed 0, two trials: RecBole-GNN's width and step with our biases (NDCG@10
+          .1310 after 500 epochs, still rising), and larger steps with decay, a moving average and
+          no biases (.1505 after 300).
 Paper:    Rendle et al., "BPR: Bayesian Personalized Ranking from Implicit Feedback", UAI 2009.
 """
 
@@ -22,10 +24,10 @@ from jaxrec.train_step import TrainConfig
 def get_config() -> Config:
     return Config(
         data=DataConfig(path="lastfm", split=Ratio()),
-        model=MatrixFactorizationConfig(embed_dim=64),
+        model=MatrixFactorizationConfig(embed_dim=64, biases=False),
         objective=Bpr(Uniform(1)),
         batches=Pairs(batch_size=4096),
-        optimizer=Adam(learning_rate=5e-4),
+        optimizer=Adam(learning_rate=3e-3, weight_decay=0.1),
         protocol=Protocol(metrics=("recall@10", "ndcg@10"), monitor="ndcg@10"),
-        train=TrainConfig(epochs=500, eval_every=95, patience=10),
+        train=TrainConfig(epochs=300, eval_every=95, patience=10, ema_decay=0.999),
     )
