@@ -1,9 +1,9 @@
 """Implicit ALS on UltraGCN's files of MovieLens-1M, a tenth of train held out.
 
 Command:  jaxrec train ml1m_ultragcn_ials
-Time:     not measured here yet.
-Expected: not measured here yet; published at best test Recall@20 .2787 (UltraGCN), and EASE's
-          NDCG@20 .2660. With embed_dim 128 once .2829, .2680.
+Time:     three minutes a seed on half of a CPU core, compilation included.
+Expected: test Recall@20 .2853, NDCG@20 .2698 (seeds 0, 1, 2); published at best .2787 (UltraGCN),
+          and EASE's NDCG@20 .2660.
 Tuned:    on validation, seed 0, jaxrec tune with embed_dim 128 over the space below: 30 trials, of
           which the first 14 had a wider one; then embed_dim of 96, 128, 192 and 256 (NDCG@20
           .2026, .2033, .2034, .2044).
