@@ -1,8 +1,8 @@
 """LightGCN on LastFM of HetRec 2011: 8:1:1 of each user at random, as RecBole has it.
 
 Command:  jaxrec train lastfm_lightgcn
-Time:     not measured here yet.
-Expected: not measured here yet; published test Recall@10 .2064, NDCG@10 .1972.
+Time:     24 minutes on 65 % of a CPU core (500 epochs, still rising).
+Expected: test Recall@10 .2063, NDCG@10 .2004 (seed 0); published .2064, .1972.
 Tuned:    no; sizes and step are RecBole-GNN's.
 Paper:    He et al., "LightGCN: Simplifying and Powering Graph Convolution Network for
           Recommendation", SIGIR 2020.

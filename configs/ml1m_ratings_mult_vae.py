@@ -1,8 +1,9 @@
 """Mult-VAE on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_mult_vae
-Time:     not measured here yet.
-Expected: not measured here yet.
+Time:     6 minutes on two thirds of a CPU core (60 epochs, still rising).
+Expected: test Recall@20 .3403, Recall@50 .4670, NDCG@100 .4020 (seed 0); EASE has .3606, .4767,
+          .4231.
 Tuned:    not yet. Sizes, dropout and the KL's cap are the authors'; there are 21 steps an epoch
           here and 234 on MovieLens-20M, so that the KL rises to its cap in 1,000 steps.
 Paper:    Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018.
