@@ -1,8 +1,8 @@
 """Matrix factorisation by BPR on LastFM of HetRec 2011: 8:1:1 of each user at random.
 
 Command:  jaxrec train lastfm_mf
-Time:     not measured here yet.
-Expected: not measured here yet; published test Recall@10 .1761, NDCG@10 .1674.
+Time:     two and a half minutes on two thirds of a CPU core.
+Expected: test Recall@10 .1876, NDCG@10 .1795 (seed 0); published .1761, .1674.
 Tuned:    on validation, seed 0, two trials: RecBole-GNN's width and step with our biases (NDCG@10
           .1310 after 500 epochs, still rising), and larger steps with decay, a moving average and
           no biases (.1505 after 300).

@@ -1,8 +1,9 @@
 """Mult-DAE on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_mult_dae
-Time:     not measured here yet.
-Expected: not measured here yet.
+Time:     3 minutes on two thirds of a CPU core.
+Expected: test Recall@20 .3476, Recall@50 .4801, NDCG@100 .4194 (seed 0); EASE has .3606, .4767,
+          .4231.
 Tuned:    not yet; size, dropout and decay (.01 / 500) are the authors'.
 Paper:    Liang et al., "Variational Autoencoders for Collaborative Filtering", WWW 2018.
           The protocol is that of ml1m_ratings_popularity.

@@ -1,8 +1,9 @@
 """RecVAE on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_recvae
-Time:     not measured here yet.
-Expected: not measured here yet.
+Time:     9 minutes on two thirds of a CPU core (80 epochs, still rising).
+Expected: test Recall@20 .3676, Recall@50 .5011, NDCG@100 .4297 (seed 0); EASE has .3606, .4767,
+          .4231.
 Tuned:    not yet; sizes, γ and the rate are the authors'. An epoch has 21 steps, so the encoder
           has three epochs to the decoder's one.
 Paper:    Shenbin et al., "RecVAE: A New Variational Autoencoder for Top-N Recommendations with
