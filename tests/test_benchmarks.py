@@ -87,6 +87,9 @@ mf_bpr = 8
 neumf = 8
 neumf_ranking = 20
 two_towers = 3
+bpr_cornac = 1
+lightgcn = 3
+mult_vae = 3
 search = 1.2
 csv = 10
 [throughput.memory]

@@ -207,7 +207,7 @@ def test_bad_sizes_and_fractions_are_refused(variables):
 def test_whole_sequences_are_for_objectives_that_hide_them():
     batches = PackedSequences(whole=True)
     Config(DataConfig(), CONFIG, MaskedItems(), batches)
-    with pytest.raises(InputError, match="shows the model every item that it must name"):
+    with pytest.raises(InputError, match="show the model every item that it must name"):
         Config(DataConfig(), CONFIG, FullSoftmax(), batches)
 
 
