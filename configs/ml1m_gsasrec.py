@@ -4,11 +4,11 @@ Command:  jaxrec train ml1m_gsasrec
 Time:     not measured here yet; at most 80 epochs.
 Expected: not measured here yet; published test HR@10 .3003, NDCG@10 .1726.
 Tuned:    no; the sizes, dropout, number of negatives and t are the published ones. Made for two
-          CPU cores: a batch shares its 256 negatives, which gathers 50 times fewer vectors, and is
-          a quarter of theirs (16 packed rows hold about as many targets as 32 users), with a moving
-          average, so that fewer epochs do: their patience is 200 of at most 100 batches. Their
-          table of items that scores is another than the one that embeds the history; here the two
-          are one.
+          CPU cores: a batch shares 256 negatives, where theirs draws so many for each target, and
+          is a quarter of theirs (16 packed rows hold about as many targets as 32 users), with a
+          moving average, so that fewer epochs may do: their patience is 200 of at most 100 batches.
+          Their table of items that scores is another than the one that embeds the history; here
+          the two are one.
 Paper:    Petrov and Macdonald, "gSASRec: Reducing Overconfidence in Sequential Recommendation
           Trained with Negative Sampling", RecSys 2023; numbers of asash/gSASRec-pytorch.
 """

@@ -107,6 +107,9 @@ def _halves(x: Float[Array, "*n numbers"]) -> tuple[Array, Array]:
 
 
 def _events(batch: Batch) -> Float[Array, "batch queries"]:
-    """Count the events that each query reads."""
+    """Count the events that each query reads.
+
+    NOTE: the paper counts items; an item that a user met twice counts twice here.
+    """
     seen, _ = prefixes(batch.segment_ids, batch.queries, batch.history.shape[1])
     return seen.sum(-1).astype(jnp.float32)
