@@ -77,6 +77,19 @@ class SparseRows:
             sums = jax.lax.fori_loop(0, -(-total // step), add, sums)
         return sums.reshape(batch, num_columns)
 
+    def product(self, x: Float[Array, "columns batch"]) -> Float[Array, "rows batch"]:
+        """Multiply the matrix by a dense one: every entry is worked on, for all of the batch."""
+
+        def add(place: Array, total: Array) -> Array:
+            return total + self.weights[:, place, None] * jnp.take(x, self.columns[:, place], 0)
+
+        blocks, width = self.columns.shape
+        sums = jax.lax.fori_loop(0, width, add, jnp.zeros((blocks, x.shape[1]), x.dtype))
+        # Block 0 is of no row.
+        row = jnp.searchsorted(self.first, jnp.arange(1, blocks), side="right") - 1
+        rows = self.first.shape[0] - 1
+        return jax.ops.segment_sum(sums[1:], row, rows, indices_are_sorted=True)
+
 
 def last_of_kind(
     history: Int[Array, "batch length"], num_items: int
