@@ -11,6 +11,9 @@ from scipy import sparse
 
 ENTRIES_PER_STEP = 2**14
 """Weights added to the sums in one step of the loop."""
+BLOCKS_PER_STEP = 2**9
+"""Blocks that a product with a dense matrix works on at a time, so that their sums stay in the
+cache."""
 
 
 @struct.dataclass
@@ -79,16 +82,25 @@ class SparseRows:
 
     def product(self, x: Float[Array, "columns batch"]) -> Float[Array, "rows batch"]:
         """Multiply the matrix by a dense one: every entry is worked on, for all of the batch."""
-
-        def add(place: Array, total: Array) -> Array:
-            return total + self.weights[:, place, None] * jnp.take(x, self.columns[:, place], 0)
-
         blocks, width = self.columns.shape
-        sums = jax.lax.fori_loop(0, width, add, jnp.zeros((blocks, x.shape[1]), x.dtype))
-        # Block 0 is of no row.
-        row = jnp.searchsorted(self.first, jnp.arange(1, blocks), side="right") - 1
         rows = self.first.shape[0] - 1
-        return jax.ops.segment_sum(sums[1:], row, rows, indices_are_sorted=True)
+        row = jnp.searchsorted(self.first, jnp.arange(blocks), side="right") - 1
+
+        def add(at: Int[Array, ""], sums: Float[Array, "rows batch"]) -> Float[Array, "rows batch"]:
+            block = 1 + at * BLOCKS_PER_STEP + jnp.arange(BLOCKS_PER_STEP, dtype=jnp.int32)
+            # Block 0 adds nothing.
+            block = jnp.where(block < blocks, block, 0)
+            columns, weights = self.columns[block], self.weights[block]
+
+            def entry(place: Array, total: Array) -> Array:
+                known = jnp.take(x, columns[:, place], axis=0, mode="clip")
+                return total + weights[:, place, None] * known
+
+            total = jnp.zeros((BLOCKS_PER_STEP, x.shape[1]), x.dtype)
+            return sums.at[row[block]].add(jax.lax.fori_loop(0, width, entry, total))
+
+        steps = -(-(blocks - 1) // BLOCKS_PER_STEP)
+        return jax.lax.fori_loop(0, steps, add, jnp.zeros((rows, x.shape[1]), x.dtype))
 
 
 def last_of_kind(
