@@ -1,9 +1,12 @@
 """A sharpened graph filter on Gowalla, by LightGCN's protocol, a tenth of train held out.
 
 Command:  jaxrec train gowalla_graph_filter
-Time:     not measured here yet.
-Expected: not measured here yet; published at best test Recall@20 .1920, NDCG@20 .1597 (BSPM).
-Tuned:    on validation, of 1,000 or 2,000 of its users.
+Time:     six minutes on half of a CPU core, nearly all of it two evaluations.
+Expected: test Recall@20 .1857, NDCG@20 .1521; GF-CF .1849, .1518, and published at best .1920,
+          .1597 (BSPM).
+Tuned:    on validation, on 1,000 to 2,000 of its users, some thirty settings with a script, without
+          jaxrec tune: NDCG@20 .136, GF-CF's linear filter .119. Little of that is left on test,
+          whose events are of more popular items (83 training events in the mean, validation's 67).
 Paper:    see jaxrec/baselines/graph_filter.py.
 """
 
