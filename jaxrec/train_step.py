@@ -128,13 +128,15 @@ def make_train_steps(
         start, shapes = state.step, found_in(state, data) if by_rows else {}
         tables = flatten_dict(state.params, sep="/")
         claims = {path: jnp.zeros(tables[path].shape[0], jnp.int32) for path in shapes}
-        _, names, _ = jax.eval_shape(partial(step, shapes=shapes), state, data, claims)
+        # Inlined jit: a step is traced once for the names of its metrics and for the loop.
+        once = jax.jit(partial(step, shapes=shapes), inline=True)
+        _, names, _ = jax.eval_shape(once, state, data, claims)
         zeros = {name: jnp.zeros((), jnp.float32) for name in names if name != "finite"}
 
         def body(_: Any, carry: tuple) -> tuple:
             state, claims, sums, bad = carry
             here = state.step
-            state, metrics, claims = step(state, data, claims, shapes)
+            state, metrics, claims = once(state, data, claims)
             bad = jnp.where((bad < 0) & ~metrics.pop("finite"), here, bad)
             sums = {k: sums[k] + metrics[k].astype(jnp.float32) for k in sums}
             return state, claims, sums, bad
