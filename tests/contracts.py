@@ -121,7 +121,14 @@ def kinds_told_apart(scores: np.ndarray, prepared: Prepared) -> float:
     return float(np.mean(right))
 
 
-# Compiled once for all tests of a class; models are told apart by their spec.
+# One program each, where eager operations would be compiled one at a time. Models are told apart by
+# their spec.
+@functools.partial(jax.jit, static_argnums=0)
+def init(model, key, batch):
+    """Variables of a model, drawn."""
+    return model.init(key, batch, method="predict")
+
+
 @functools.partial(jax.jit, static_argnums=0)
 def scores_of_model(model, variables, batch, ids=None):
     """The scores of the whole catalogue, or of each query's candidates."""
@@ -298,6 +305,12 @@ class ModelContract:
         assert tables
         for table in tables:
             assert table.addressable_shards[0].data.shape[0] == table.shape[0] // 2
+
+
+@pytest.mark.slow
+def eight_devices_later(self, alone):
+    """That test, for a model whose tables and layers are those of others that have it quick."""
+    ModelContract.test_eight_devices_give_the_loss_of_one(self, alone)
 
 
 class BaselineContract:
