@@ -59,7 +59,6 @@ class TestMatrixFactorizationBpr(ModelContract):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 class TestMatrixFactorizationPointwise(ModelContract):
     config = MatrixFactorizationConfig(embed_dim=8)
     objective = BinaryCrossEntropy(Popularity(3))
@@ -129,14 +128,12 @@ class TestSASRecPacked(ModelContract):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 class TestSASRecSampled(ModelContract):
     config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
     objective = SampledSoftmax(Uniform(8))
     batches = Sequences(batch_size=16, length=16, random_crop=True)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 class TestSASRecBinary(ModelContract):
     config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
@@ -203,7 +200,6 @@ class TestDeepRecDot(ModelContract):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 class TestDeepRecCosine(ModelContract):
     config = DeepRecConfig(embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Cosine())
     objective = SampledSoftmax(Uniform(4), shared=False)
@@ -215,7 +211,6 @@ class TestDeepRecMlp(ModelContract):
     steps = 150
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 class TestDeepRecFeaturesOnly(ModelContract):
     config = DeepRecConfig(ids=False, embed_dim=8, feature_dim=4, hidden_dims=(16,))
