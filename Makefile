@@ -6,7 +6,8 @@ VENV    := .venv
 BIN     := $(VENV)/bin
 READY   := $(VENV)/.ready
 PIP     := $(BIN)/python -m pip --disable-pip-version-check -qq
-PYTEST  := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile
+# Files in the order of their names: by their number of tests, the longest ones would come last.
+PYTEST  := $(BIN)/python -m pytest -n logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 .PHONY: setup demo test test-all lint format lock clean
 .DELETE_ON_ERROR:

@@ -128,19 +128,19 @@ def make_train_steps(
         start, shapes = state.step, found_in(state, data) if by_rows else {}
         tables = flatten_dict(state.params, sep="/")
         claims = {path: jnp.zeros(tables[path].shape[0], jnp.int32) for path in shapes}
-        _, names, _ = jax.eval_shape(partial(step, shapes=shapes), state, data, claims)
+        once = jax.jit(partial(step, shapes=shapes), inline=True)  # one trace for names and loop
+        _, names, _ = jax.eval_shape(once, state, data, claims)
         zeros = {name: jnp.zeros((), jnp.float32) for name in names if name != "finite"}
 
         def body(_: Any, carry: tuple) -> tuple:
             state, claims, sums, bad = carry
             here = state.step
-            state, metrics, claims = step(state, data, claims, shapes)
+            state, metrics, claims = once(state, data, claims)
             bad = jnp.where((bad < 0) & ~metrics.pop("finite"), here, bad)
             sums = {k: sums[k] + metrics[k].astype(jnp.float32) for k in sums}
             return state, claims, sums, bad
 
-        carry = state, claims, zeros, jnp.int32(-1)
-        state, _, sums, bad = jax.lax.fori_loop(0, n, body, carry)
+        state, _, sums, bad = jax.lax.fori_loop(0, n, body, (state, claims, zeros, jnp.int32(-1)))
         count = jnp.maximum(state.step - start, 1).astype(jnp.float32)
         return state, {**{k: v / count for k, v in sums.items()}, "nonfinite_step": bad}
 

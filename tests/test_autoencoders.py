@@ -15,13 +15,14 @@ from jaxrec.models.mult_vae import MultVAEConfig
 from jaxrec.models.recvae import RecVAEConfig
 from jaxrec.reconstruction import Alternating, Reconstruction
 from jaxrec.typing import Spec
-from tests.contracts import ModelContract, random_batch
+from tests.contracts import ModelContract, eight_devices_later, random_batch
 
 
 class TestMultDAE(ModelContract):
     config = MultDAEConfig(embed_dim=8)
     objective = Reconstruction(decay=1e-5)
     batches = Users(batch_size=32)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 class TestMultVAE(ModelContract):

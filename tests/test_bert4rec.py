@@ -237,7 +237,8 @@ def test_what_is_certain_is_learnt_under_the_masks_and_for_what_comes_next():
     state, _ = train(state, batches.data, jnp.int32(STEPS))
     variables = state.variables()
 
-    masked = hide(batches.batch_at(batches.data, jnp.int32(0)), 0.2, 0.1, KEY)
+    batch = jax.jit(batches.batch_at)(batches.data, jnp.int32(0))
+    masked = hide(batch, 0.2, 0.1, KEY)
 
     def name(model):
         user = model.encode_masked(masked)

@@ -13,7 +13,7 @@ from jaxrec.models.simplex import SimpleXConfig
 from jaxrec.models.ultragcn import UltraGCNConfig, strongest
 from jaxrec.similarity import Cosine, Mlp
 from jaxrec.typing import CSR, Spec
-from tests.contracts import checkerboard, random_batch, scores_of_model, spec_of
+from tests.contracts import checkerboard, init, random_batch, scores_of_model, spec_of
 
 
 def of_known(known):
@@ -58,7 +58,7 @@ def test_an_item_graph_of_fewer_items_than_neighbours_ends_in_nothing():
 def test_neighbours_are_kept_with_the_variables():
     prepared = checkerboard()
     model = UltraGCNConfig(embed_dim=4, num_neighbours=3).build(spec_of(prepared))
-    variables = model.init(jax.random.key(0), random_batch(length=1), method="predict")
+    variables = init(model, jax.random.key(0), random_batch(length=1))
     item = jnp.array([[3], [0]], jnp.int32)
     near, omega = model.apply(variables, item, method="neighbours")
     expected = strongest(positives(prepared.split.train), 20, 3)
@@ -70,7 +70,7 @@ def test_neighbours_are_kept_with_the_variables():
 def test_simplex_joins_the_user_and_the_mean_of_the_history():
     model = SimpleXConfig(embed_dim=4, own_share=0.3, history_length=3).build(Spec(8, 20, 3))
     batch = random_batch(length=6)
-    variables = model.init(jax.random.key(0), batch, method="predict")
+    variables = init(model, jax.random.key(0), batch)
     scores = np.asarray(scores_of_model(model, variables, batch))
     user, item, turn = (
         np.asarray(variables["params"][name][kind])
@@ -99,7 +99,7 @@ def test_simplex_attends_to_the_history(aggregation):
     model = config.build(Spec(8, 20, 6))
     batch = random_batch(length=6)
     batch = batch.replace(queries=jnp.full((8, 1), 5, jnp.int32))
-    variables = model.init(jax.random.key(0), batch, method="predict")
+    variables = init(model, jax.random.key(0), batch)
     found = model.apply(variables, batch, method="encode_user")
     p = jax.tree.map(np.asarray, variables["params"])
     for row in range(8):
@@ -118,7 +118,7 @@ def test_factors_without_biases_are_compared_alone():
     config = MatrixFactorizationConfig(4, biases=False, similarity=Cosine(temperature=0.5))
     model = config.build(Spec(8, 20, 0))
     assert model.inner_product
-    variables = model.init(jax.random.key(0), batch, method="predict")
+    variables = init(model, jax.random.key(0), batch)
     assert set(variables["params"]) == {"user_vector", "item_vector"}
     x, y = (variables["params"][name]["embedding"] for name in ("user_vector", "item_vector"))
     x, y = (np.asarray(a / jnp.linalg.norm(a, axis=1, keepdims=True)) for a in (x, y))

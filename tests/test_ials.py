@@ -184,6 +184,7 @@ class TestIALS(BaselineContract):
     config = IALSConfig(embed_dim=4, l2=0.01, epochs=4)
 
 
+@pytest.mark.slow
 def test_ml100k(data_root):
     config = DataConfig(path=str(data_root / "ml-100k"))
     prepared = prepare(load(config, lambda note: None), config, 0)

@@ -110,6 +110,7 @@ def test_ml100k(data_root):
         assert found.metrics["ndcg@10"] == pytest.approx(expected, abs=5e-4)
 
 
+@pytest.mark.slow
 def test_beauty(data_root):
     """All neighbours by cosine, fitted on train and validation: .0640 and .0374 (SciPy alone)."""
     config = load_config("beauty_item_knn")

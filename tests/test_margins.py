@@ -16,7 +16,7 @@ from jaxrec.models.ultragcn import UltraGCNConfig
 from jaxrec.negatives import InBatch, Popularity, Uniform
 from jaxrec.objectives import FullSoftmax, SampledSoftmax
 from jaxrec.typing import Spec
-from tests.contracts import random_batch
+from tests.contracts import init, random_batch
 from tests.test_contrast import ASKED, SCORES, TARGET, Table, parts, sigmoid
 from tests.test_objectives import BATCH, KEY, Fixed, run, sasrec
 
@@ -149,7 +149,7 @@ def factors(biases=False, config=MatrixFactorizationConfig):
     batch = batch.replace(weights=weights)
     spec = Spec(6, 20, 0, positives=batch.catalogue.positives)
     model = config(embed_dim=4, scale=1.0, biases=biases).build(spec)
-    return model, model.init(KEY, batch, method="predict"), batch
+    return model, init(model, KEY, batch), batch
 
 
 def test_directau_aligns_and_spreads_as_numpy_does():

@@ -1,5 +1,7 @@
 """Models and baselines keep the contracts (one variant each in `make test`), and more."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,6 +45,8 @@ from tests.contracts import (
     BaselineContract,
     ModelContract,
     checkerboard,
+    eight_devices_later,
+    init,
     random_batch,
     scores_of_model,
     spec_of,
@@ -54,7 +58,6 @@ class TestMatrixFactorizationBpr(ModelContract):
     objective = Bpr()
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 class TestMatrixFactorizationPointwise(ModelContract):
     config = MatrixFactorizationConfig(embed_dim=8)
@@ -86,6 +89,7 @@ class TestSimpleX(ModelContract):
     config = SimpleXConfig(embed_dim=8, history_length=16)
     objective = CosineContrastive(Uniform(8), margin=0.2, negative_weight=4.0)
     batches = Pairs(batch_size=64, history_length=16, around=True)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -107,6 +111,7 @@ class TestHSTU(ModelContract):
     config = HSTUConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
     objective = FullSoftmax(chunk=50)
     batches = Sequences(batch_size=16, length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 class TestSASRec(ModelContract):
@@ -123,14 +128,12 @@ class TestSASRecPacked(ModelContract):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 class TestSASRecSampled(ModelContract):
     config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
     objective = SampledSoftmax(Uniform(8))
     batches = Sequences(batch_size=16, length=16, random_crop=True)
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 class TestSASRecBinary(ModelContract):
     config = SASRecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
@@ -166,6 +169,7 @@ class TestNextItNet(ModelContract):
     config = NextItNetConfig(embed_dim=16, num_repeats=1, history_length=16)
     objective = FullSoftmax(chunk=50)
     batches = Sequences(batch_size=16, length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -179,6 +183,7 @@ class TestBERT4Rec(ModelContract):
     config = BERT4RecConfig(embed_dim=16, num_layers=1, dropout=0.1, history_length=16)
     objective = MaskedItems(chunk=50)
     batches = Sequences(batch_size=16, length=16, whole=True)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -195,7 +200,6 @@ class TestDeepRecDot(ModelContract):
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 class TestDeepRecCosine(ModelContract):
     config = DeepRecConfig(embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Cosine())
     objective = SampledSoftmax(Uniform(4), shared=False)
@@ -207,7 +211,6 @@ class TestDeepRecMlp(ModelContract):
     steps = 150
 
 
-@pytest.mark.slow
 @pytest.mark.slow
 class TestDeepRecFeaturesOnly(ModelContract):
     config = DeepRecConfig(ids=False, embed_dim=8, feature_dim=4, hidden_dims=(16,))
@@ -231,12 +234,14 @@ class TestLSTM(ModelContract):
     config = LSTMConfig(embed_dim=16, history_length=16)
     objective = FullSoftmax(chunk=50)
     batches = Sequences(batch_size=16, length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 class TestNARM(ModelContract):
     config = NARMConfig(embed_dim=16, context_dropout=0.1, history_length=16)
     objective = FullSoftmax(chunk=50)
     batches = Sequences(batch_size=16, length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -250,6 +255,7 @@ class TestComiRec(ModelContract):
     config = ComiRecConfig(embed_dim=16, hidden_dim=32, dropout=0.1, history_length=16)
     objective = FullSoftmax(chunk=50)
     batches = Sequences(batch_size=16, length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -273,6 +279,7 @@ class TestBag(ModelContract):
     config = BagConfig(embed_dim=16, dropout=0.1, history_length=16)
     objective = FullSoftmax(chunk=50)
     batches = Sequences(batch_size=16, length=16)
+    test_eight_devices_give_the_loss_of_one = eight_devices_later
 
 
 @pytest.mark.slow
@@ -298,7 +305,7 @@ def test_an_unknown_user_gets_the_item_biases():
     batch = batch.replace(
         user=jnp.array([0, 1], jnp.int32), target=jnp.array([[5], [5]], jnp.int32)
     )
-    variables = model.init(jax.random.key(0), batch, method="predict")
+    variables = init(model, jax.random.key(0), batch)
     table = variables["params"]["item_bias"]["embedding"]
     biases = jax.random.normal(jax.random.key(1), table.shape)
     variables["params"]["item_bias"]["embedding"] = biases
@@ -322,10 +329,10 @@ def test_an_unknown_user_gets_the_item_biases():
 def test_a_future_event_changes_no_earlier_answer(config):
     model = config.build(Spec(8, 20, 6))
     batch = random_batch(length=6)
-    variables = model.init(jax.random.key(0), batch, method="predict")
+    variables = init(model, jax.random.key(0), batch)
     changed = batch.replace(history=batch.history.at[:, 4:].set(7))
-    before = model.apply(variables, batch, method="encode_user")
-    after = model.apply(variables, changed, method="encode_user")
+    encode = jax.jit(partial(model.apply, method="encode_user"))
+    before, after = encode(variables, batch), encode(variables, changed)
     np.testing.assert_allclose(after[:, :4], before[:, :4], rtol=1e-5, atol=1e-6)
     assert jnp.abs(after[:, 4:] - before[:, 4:]).max() > 0.01
 
@@ -333,7 +340,7 @@ def test_a_future_event_changes_no_earlier_answer(config):
 def test_caser_answers_unknown_users_and_those_never_trained_alike():
     model = CASER.build(Spec(8, 20, 6))
     batch = random_batch(length=6)
-    variables = model.init(jax.random.key(0), batch, method="predict")
+    variables = init(model, jax.random.key(0), batch)
     nobody = batch.replace(user=jnp.zeros_like(batch.user))
 
     def answers(batch):
@@ -358,8 +365,8 @@ def test_ratings_are_learnt_by_squared_error():
 
     model, batches, state, train = Ratings().start(make_mesh(devices=jax.devices()[:1]), 200)
     state, _ = train(state, batches.data, jnp.int32(200))
-    batch = batches.batch_at(batches.data, jnp.int32(0))
-    predicted = model.apply(state.variables(), batch, method="predict")
+    batch = jax.jit(batches.batch_at)(batches.data, jnp.int32(0))
+    predicted = jax.jit(partial(model.apply, method="predict"))(state.variables(), batch)
     assert jnp.abs(predicted - batch.value[:, 0]).mean() < 0.1
 
 

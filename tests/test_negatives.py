@@ -102,7 +102,7 @@ def test_popular_items_are_drawn_by_their_power(avoid):
     own = {3, 6} if avoid else set()
     negatives = Popularity(20_000, power=0.5, avoid_positives=avoid)
     batch = asking(catalogue([{3, 6}], 7, counts), [1])
-    draws = negatives.draw(batch, jax.random.key(0))
+    draws = jax.jit(negatives.draw)(batch, jax.random.key(0))
     worth = np.sqrt(counts)
     worth[list(own)] = 0
     share = worth / worth.sum()
@@ -114,11 +114,11 @@ def test_popular_items_are_drawn_by_their_power(avoid):
 def test_shared_draws_say_how_likely_they_were():
     counts = np.array([0, 1, 4, 9])
     batch = asking(catalogue([{1}], 3, counts), [1])
-    uniform = Uniform(5000).draw_shared(batch, jax.random.key(0))
+    uniform = jax.jit(Uniform(5000).draw_shared)(batch, jax.random.key(0))
     assert uniform.item.shape == (5000,)
     assert set(np.unique(uniform.item)) == {1, 2, 3}
     np.testing.assert_allclose(np.exp(uniform.log_q), 1 / 3, rtol=1e-5)
-    popular = Popularity(5000, power=1.0).draw_shared(batch, jax.random.key(0))
+    popular = jax.jit(Popularity(5000, power=1.0).draw_shared)(batch, jax.random.key(0))
     np.testing.assert_allclose(np.exp(popular.log_q), (counts / 14)[popular.item], rtol=1e-4)
     assert np.mean(popular.item == 3) == pytest.approx(9 / 14, abs=0.03)
 
@@ -127,14 +127,14 @@ def test_sums_of_many_tickets_may_wrap_around():
     """A thousand users with all popular items: the running sum passes 2^31 hundreds of times."""
     owned = [set(range(1, 10)) - {1 + user % 9} for user in range(1000)]
     batch = asking(catalogue(owned, 9), np.arange(1, 1001))
-    draws = Popularity(4).draw(batch, jax.random.key(0))
+    draws = jax.jit(Popularity(4).draw)(batch, jax.random.key(0))
     expected = 1 + np.arange(1000) % 9
     np.testing.assert_array_equal(draws.item[:, 0], np.repeat(expected[:, None], 4, 1))
 
 
 def test_without_avoiding_everything_is_drawn():
     batch = asking(catalogue([{1, 2, 3}], 4), [1])
-    draws = Uniform(200, avoid_positives=False).draw(batch, jax.random.key(0))
+    draws = jax.jit(Uniform(200, avoid_positives=False).draw)(batch, jax.random.key(0))
     assert set(np.unique(draws.item)) == {1, 2, 3, 4}
 
 
@@ -172,15 +172,15 @@ def test_items_are_drawn_as_often_as_their_log_q_says(negatives):
 def test_log_q_adds_up_to_1_and_is_that_of_the_draws(negatives):
     batch = asking(SHOP, [1, 2], np.array([[7], [4]], np.int32))
     every = jnp.arange(1, 8, dtype=jnp.int32)
-    draws = negatives.draw_shared(batch, jax.random.key(0))
-    said = negatives.log_q(batch, every)
+    draws = jax.jit(negatives.draw_shared)(batch, jax.random.key(0))
+    said = jax.jit(negatives.log_q)(batch, every)
     np.testing.assert_allclose(jnp.exp(said).sum(), 1, rtol=1e-4)
     np.testing.assert_allclose(said[draws.item - 1], draws.log_q, rtol=1e-4)
     each = jnp.broadcast_to(every[None, None], (2, 1, 7))
-    share = np.exp(negatives.log_q(batch, each))
+    share = np.exp(jax.jit(negatives.log_q)(batch, each))
     assert share[1].sum() == pytest.approx(1, rel=1e-4)
     assert share[0].sum() <= 1.0001
-    draws = negatives.draw(batch, jax.random.key(0))
+    draws = jax.jit(negatives.draw)(batch, jax.random.key(0))
     for row in range(2):
         item, log_q = draws.item[row][draws.weights[row] > 0], draws.log_q[row]
         log_q = np.exp(log_q[draws.weights[row] > 0])
@@ -191,17 +191,17 @@ def test_draws_from_the_batch_are_its_targets():
     target = np.array([[2, 4], [0, 7], [4, 0]], np.int32)
     batch = asking(SHOP, [1, 2, 0], target)
     batch = batch.replace(weights=batch.weights.at[1, 1].set(0.0))
-    draws = InBatch(300).draw(batch, jax.random.key(0))
+    draws = jax.jit(InBatch(300).draw)(batch, jax.random.key(0))
     assert set(np.unique(draws.item)) == {2, 4}, "neither padding nor what weighs nothing"
     assert np.mean(draws.item == 4) == pytest.approx(2 / 3, abs=0.05)
     nothing = batch.replace(weights=jnp.zeros_like(batch.weights))
-    draws = InBatch(3).draw_shared(nothing, jax.random.key(0))
+    draws = jax.jit(InBatch(3).draw_shared)(nothing, jax.random.key(0))
     assert not draws.weights.any()
     assert not draws.item.any()
 
 
 def test_what_a_user_has_does_not_count_among_the_batch_s_items():
     batch = asking(SHOP, [1, 2], np.array([[3], [7]], np.int32))
-    draws = InBatch(100).draw(batch, jax.random.key(0))
+    draws = jax.jit(InBatch(100).draw)(batch, jax.random.key(0))
     np.testing.assert_array_equal(draws.weights[0], draws.item[0] != 3)
     assert draws.weights[1].all()

@@ -23,7 +23,7 @@ from jaxrec.objectives import (
     Top1Max,
 )
 from jaxrec.typing import Spec
-from tests.contracts import random_batch
+from tests.contracts import init, random_batch
 
 KEY = jax.random.key(3)
 BATCH = random_batch(size=6, length=5, num_items=20)
@@ -126,7 +126,7 @@ def test_without_negatives_predictions_meet_the_values(objective, loss_fn):
     model = MatrixFactorizationConfig(embed_dim=4).build(Spec(6, 20, 0))
     batch = random_batch(size=6, length=1)
     batch = batch.replace(weights=jnp.array([[1.0], [0.5], [2.0], [0.0], [1.0], [1.0]]))
-    variables = model.init(KEY, batch, method="predict")
+    variables = init(model, KEY, batch)
     loss, _ = run(objective, model, variables, batch)
     predicted = model.apply(variables, batch, method="predict")
     expected = loss_fn(predicted, batch.value[:, 0], reduce_fn=None)

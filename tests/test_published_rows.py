@@ -1,4 +1,4 @@
-"""Quick gated rows of benchmarks/targets.toml that no test of their own method runs."""
+"""Gated rows of benchmarks/targets.toml that no test of their own method runs."""
 
 import dataclasses
 
@@ -12,7 +12,7 @@ from benchmarks.rows import HERE, Bench, run, status
     [
         "ml1m_ultragcn_popularity",
         "ml1m_ncf_popularity",
-        "sports_item_knn_refitted",
+        pytest.param("sports_item_knn_refitted", marks=pytest.mark.slow),
     ],
 )
 def test_the_row_is_inside_its_tolerance(name, data_root, tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from jaxrec.objectives import Bpr, BprMax, FullSoftmax, MaskedItems, SampledSoft
 from jaxrec.optimizer import Adagrad
 from jaxrec.regularisation import Adversarial, L2Penalty
 from jaxrec.typing import Spec
-from tests.contracts import ModelContract, random_batch
+from tests.contracts import ModelContract, init, random_batch
 from tests.test_objectives import BATCH, KEY, Fixed, run, sasrec
 from tests.test_train_step import assert_equal, trained
 
@@ -28,7 +28,7 @@ USERS, ITEMS = [1, 2, 5], [3, 4, 7, 8, 9]
 
 def factors():
     model = MatrixFactorizationConfig(embed_dim=4, scale=0.5).build(Spec(200, 200, 0))
-    variables = model.init(jax.random.key(1), PAIRS, method="predict")
+    variables = init(model, jax.random.key(1), PAIRS)
     biases = jax.random.normal(KEY, variables["params"]["item_bias"]["embedding"].shape)
     variables["params"]["item_bias"]["embedding"] = biases.at[0].set(0.0)
     return model, variables

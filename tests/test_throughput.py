@@ -204,7 +204,14 @@ def test_works_are_chosen_by_their_beginnings():
 
 
 @pytest.mark.parametrize(
-    "name", ["mf_bpr_64_ml1m", "lightgcn_64_ml1m", "mult_vae_200_ml1m", "two_towers_64_ml1m"]
+    "name",
+    [
+        "mf_bpr_64_ml1m",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("lightgcn_64_ml1m", "mult_vae_200_ml1m", "two_towers_64_ml1m")
+        ),
+    ],
 )
 def test_our_models_train_on_small_data(name):
     prepared = checkerboard()
@@ -217,7 +224,10 @@ def test_our_models_train_on_small_data(name):
 SMALL = {"dim": 4, "hidden": 6, "layers": 1, "horizontal": 2, "length": 8, "row": 8, "batch": 64}
 
 
-@pytest.mark.parametrize("kind", ["gru4rec", "caser", "bert4rec", "bert4rec_rectools"])
+@pytest.mark.parametrize(
+    "kind",
+    ["gru4rec", pytest.param("caser", marks=pytest.mark.slow), "bert4rec", "bert4rec_rectools"],
+)
 def test_our_sequence_models_train_on_small_data(kind):
     prepared = checkerboard()
     work = next(work for work in WORKS if work.kind == kind)

@@ -182,7 +182,7 @@ def test_a_call_is_fetched_while_the_next_one_runs(tmp_path, monkeypatch):
 
 def test_refit_trains_on_validation_too(tmp_path):
     protocol = dataclasses.replace(MF.protocol, fit_on="train+validation")
-    config = dataclasses.replace(with_train(patience=2, epochs=20), protocol=protocol)
+    config = dataclasses.replace(with_train(patience=2), protocol=protocol)
     result = train_and_evaluate(config, tmp_path, events(), say=quiet)
     assert result["checkpoint"]["directory"] == "refit/checkpoints"
     run = load_run(tmp_path, quiet)
