@@ -20,6 +20,7 @@ os.environ.setdefault(
 os.environ.setdefault("WANDB_MODE", "offline")
 
 import jax  # noqa: E402
+from jax.sharding import Mesh  # noqa: E402
 from jaxtyping import install_import_hook  # noqa: E402
 
 jax.config.update("jax_num_cpu_devices", 8)
@@ -27,6 +28,27 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 # An int is a float, as PEP 484 has it.
 BEARTYPE = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 install_import_hook("jaxrec", BEARTYPE)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_device() -> Iterator[None]:
+    """Train on as many devices as share the tables, one unless asked: eight compile for long."""
+    from jaxrec import sharding, train
+
+    def few(model: int = 1) -> Mesh:
+        return sharding.make_mesh(model, jax.devices()[: max(model, 1)])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train, "make_mesh", few)
+        yield
+
+
+@pytest.fixture
+def eight_devices(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train on all devices, as outside the tests."""
+    from jaxrec import sharding, train
+
+    monkeypatch.setattr(train, "make_mesh", sharding.make_mesh)
 
 
 @pytest.fixture

@@ -37,7 +37,6 @@ def test_bad_values_are_refused(fields):
         EASEConfig(**fields)
 
 
-@pytest.mark.slow
 def test_ml1m_ultragcn(data_root):
     """The benchmark notes have .2759 and .2660."""
     config = load_config("ml1m_ultragcn_ease")

@@ -48,7 +48,6 @@ def measure(data_root, name, protocol):
     return evaluate(baseline_scorer(PopularityConfig()), state, prepared, "test", protocol).metrics
 
 
-@pytest.mark.slow
 def test_top_pop_on_gowalla_is_as_published(data_root):
     """RecSysEvaluation/IntentAwareRS, results/DGCF/gowalla: .04163 and .03169."""
     protocol = Protocol(metrics=("recall@20", "ndcg@20"), resamples=0)

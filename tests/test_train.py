@@ -182,7 +182,7 @@ def test_a_call_is_fetched_while_the_next_one_runs(tmp_path, monkeypatch):
 
 def test_refit_trains_on_validation_too(tmp_path):
     protocol = dataclasses.replace(MF.protocol, fit_on="train+validation")
-    config = dataclasses.replace(with_train(patience=2), protocol=protocol)
+    config = dataclasses.replace(with_train(patience=2, epochs=20), protocol=protocol)
     result = train_and_evaluate(config, tmp_path, events(), say=quiet)
     assert result["checkpoint"]["directory"] == "refit/checkpoints"
     run = load_run(tmp_path, quiet)
@@ -256,7 +256,7 @@ def test_grow_leaves_new_rows_as_they_were_initialised():
 
 
 @pytest.mark.parametrize("model_parallel", [2, 8])
-def test_eight_devices_measure_what_one_does(tmp_path, model_parallel):
+def test_eight_devices_measure_what_one_does(tmp_path, model_parallel, eight_devices):
     sasrec = dataclasses.replace(
         with_train(epochs=2),
         model=SASRecConfig(embed_dim=8, num_layers=1, num_heads=1, dropout=0.0, history_length=8),
