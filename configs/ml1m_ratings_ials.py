@@ -1,8 +1,8 @@
 """iALS on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_ials
-Time:     not measured here yet.
-Expected: not measured here yet.
+Time:     a minute and a half on half of two CPU cores.
+Expected: test Recall@20 .3597, Recall@50 .4879, NDCG@100 .4226.
 Tuned:    l2 and unobserved_weight by validation NDCG@100, the best of four trials, .4167 (jaxrec
           tune ml1m_ratings_ials --space model.l2=float:0.0005:0.02:log --space
           model.unobserved_weight=float:0.03:0.5:log); the start, .003 and .1, has .4038.
