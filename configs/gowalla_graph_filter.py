@@ -1,13 +1,14 @@
 """A sharpened graph filter on Gowalla, by LightGCN's protocol, a tenth of train held out.
 
 Command:  jaxrec train gowalla_graph_filter
-Time:     six minutes on half of a CPU core, nearly all of it two evaluations.
+Time:     six minutes on three quarters of a CPU core, nearly all of it two evaluations.
 Expected: test Recall@20 .1857, NDCG@20 .1521; GF-CF .1849, .1518, and published at best .1920,
           .1597 (BSPM).
 Tuned:    on validation, on 1,000 to 2,000 of its users, some thirty settings with a script, without
           jaxrec tune: NDCG@20 .136, GF-CF's linear filter .119. Little of that is left on test,
           whose events are of more popular items (83 training events in the mean, validation's 67).
-Paper:    see jaxrec/baselines/graph_filter.py.
+Paper:    Shen et al., "How Powerful is Graph Convolution for Recommendation?", CIKM 2021; Choi et
+          al., "Blurring-Sharpening Process Models for Collaborative Filtering", SIGIR 2023.
 """
 
 from jaxrec.baselines.graph_filter import GraphFilterConfig

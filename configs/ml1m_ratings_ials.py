@@ -1,7 +1,7 @@
 """iALS on MovieLens-1M by the protocol of Liang et al.: users held out.
 
 Command:  jaxrec train ml1m_ratings_ials
-Time:     a minute and a half on half of two CPU cores.
+Time:     a minute and a half on one CPU core.
 Expected: test Recall@20 .3597, Recall@50 .4879, NDCG@100 .4226.
 Tuned:    l2 and unobserved_weight by validation NDCG@100, the best of four trials, .4167 (jaxrec
           tune ml1m_ratings_ials --space model.l2=float:0.0005:0.02:log --space

@@ -1,13 +1,15 @@
 """The sharpened graph filter against dense matrices."""
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import sparse
 
-from jaxrec.baselines.graph_filter import GraphFilterConfig, largest_singular_value
+from jaxrec.baselines import sparse_rows
+from jaxrec.baselines.graph_filter import GraphFilterConfig
 from jaxrec.errors import InputError
 from tests.contracts import BaselineContract
-from tests.linear import all_scores, dense, random_events
+from tests.linear import ITEMS, all_scores, dense, random_events
 
 
 class TestGraphFilter(BaselineContract):
@@ -36,10 +38,20 @@ def test_with_powers_of_a_half_and_no_more_it_is_the_linear_filter_of_gf_cf():
     np.testing.assert_allclose(found, met @ normal.T @ normal, rtol=1e-3, atol=1e-5)
 
 
-def test_the_largest_singular_value_is_that_of_numpy():
-    met = dense(random_events(seed=3))
-    found = largest_singular_value(sparse.csr_array(met))
-    assert found == pytest.approx(np.linalg.norm(met, 2), rel=1e-4)
+def test_the_largest_singular_value_is_1():
+    state = GraphFilterConfig(tilt=0.3).fit(random_events(seed=3))
+    normal = state.items.product(jnp.eye(ITEMS + 1))
+    assert np.linalg.norm(normal, 2) == pytest.approx(1, rel=1e-4)
+
+
+@pytest.mark.parametrize("blocks", [1, 5, 512])
+def test_rows_times_a_dense_matrix_a_few_blocks_at_a_time(blocks, monkeypatch):
+    monkeypatch.setattr(sparse_rows, "BLOCKS_PER_STEP", blocks)
+    met = dense(random_events())
+    met[7:9] = 0
+    x = np.random.default_rng(0).normal(size=(ITEMS + 1, 3)).astype(np.float32)
+    found = sparse_rows.SparseRows.build(sparse.csr_array(met)).product(jnp.asarray(x))
+    np.testing.assert_allclose(found, met @ x, rtol=1e-5, atol=1e-5)
 
 
 def test_bad_values_are_refused():

@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int
 from scipy import sparse
 
 from jaxrec.baselines.item_weights import known_items
+from jaxrec.baselines.pure_svd import right_singular_vectors
 from jaxrec.baselines.sparse_rows import SparseRows
 from jaxrec.data.histories import multi_hot
 from jaxrec.data.interactions import Interactions
@@ -80,22 +81,10 @@ class GraphFilterConfig:
         scaled = sparse.csr_array(
             known * (of_users**-self.user_power)[:, None] * (of_items**-self.item_power)[None, :]
         )
-        normal = scaled / largest_singular_value(scaled)
+        normal = scaled / np.linalg.norm(scaled @ right_singular_vectors(scaled, 1))
         return GraphFilterState(
             SparseRows.build(normal),
             SparseRows.build(normal.T.tocsr()),
             jnp.asarray(of_items**self.tilt, jnp.float32),
             jnp.float32(self.sharpening),
         )
-
-
-def largest_singular_value(matrix: sparse.csr_array, tolerance: float = 1e-6) -> float:
-    """Find it by iteration of powers; the matrix has no negative entries, and some above 0.
-
-    It stops where one more iteration adds less than this share.
-    """
-    vector, before, value = np.ones(matrix.shape[1]), 0.0, 1.0
-    while abs(value - before) > tolerance * value:
-        vector = matrix.T @ (matrix @ (vector / np.linalg.norm(vector)))
-        before, value = value, float(np.sqrt(np.linalg.norm(vector)))
-    return value
