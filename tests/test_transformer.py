@@ -163,6 +163,23 @@ def test_packing_changes_neither_loss_nor_gradient(variant):
     )
 
 
+def test_matrices_are_drawn_with_the_scale_given_so_that_small_ones_leave_the_identity():
+    kernels = {
+        scale: [
+            x
+            for x in jax.tree.leaves(make(norm="post", kernel_scale=scale)[1]["params"])
+            if x.ndim == 2 and x.shape[0] != 10  # the positions' table
+        ]
+        for scale in (None, 0.02)
+    }
+    for wide, narrow in zip(*kernels.values(), strict=True):
+        assert narrow.std() == pytest.approx(0.02, rel=0.2)
+        assert wide.std() == pytest.approx(wide.shape[0] ** -0.5, rel=0.2)
+    run, variables = make(positions="rotary", norm="post", kernel_scale=1e-6)
+    plain = (X - X.mean(-1, keepdims=True)) / X.std(-1, keepdims=True)
+    np.testing.assert_allclose(run(variables, X, SEGMENTS)[0], plain[0], atol=1e-3)
+
+
 def test_positions_count_back_from_the_last_event():
     expected = [[1, 0, 4, 3, 2, 1, 0], [2, 1, 0, 3, 2, 1, 0], [6, 5, 4, 3, 2, 1, 0]]
     np.testing.assert_array_equal(positions(SEGMENTS), expected)

@@ -30,7 +30,7 @@ class Transformer(nn.Module):
                "sinusoidal" fixed waves, and "rotary" turns queries and keys (Su et al. 2021), so
                that attention knows the distance of two events and nothing else. "time" adds a
                bias of this distance and of the time between them to attention (relative.py).
-    gated, activation, attention_dropout: see Block.
+    gated, activation, attention_dropout, kernel_scale: see Block.
     """
 
     max_length: int
@@ -45,6 +45,7 @@ class Transformer(nn.Module):
     gated: bool = False
     activation: Activation = "gelu"
     attention_dropout: float = 0.0
+    kernel_scale: float | None = None
 
     @nn.compact
     def __call__(
@@ -88,6 +89,7 @@ class Transformer(nn.Module):
                 gated=self.gated,
                 activation=self.activation,
                 attention_dropout=self.attention_dropout,
+                kernel_scale=self.kernel_scale,
             )
             if bucket is not None:
                 bias = RelativeBias(self.num_heads, self.max_length)(bucket, asked)
@@ -115,6 +117,8 @@ class Block(nn.Module):
     activation: the MLP's: W₂ gelu(W₁ x), or "swiglu", W₂ (silu(W₁ x) · W₃ x), which has no biases
                 and drops some of its hidden units as well (Shazeer, "GLU Variants", 2020).
     attention_dropout: the fraction of attention's weights that training drops.
+    kernel_scale: the standard deviation that matrices start with, such as BERT's .02, by which a
+                block starts near the identity; None: 1/√(their inputs).
     """
 
     num_heads: int
@@ -126,6 +130,7 @@ class Block(nn.Module):
     gated: bool
     activation: Activation
     attention_dropout: float = 0.0
+    kernel_scale: float | None = None
 
     @nn.compact
     def __call__(
@@ -141,7 +146,7 @@ class Block(nn.Module):
             return nn.LayerNorm(dtype=self.dtype)(x) if self.norm == place else x
 
         dim, length = x.shape[-1], where.shape[-1]
-        qkv = nn.Dense(3 * dim, dtype=self.dtype)(normed(x, "pre"))
+        qkv = self.dense(3 * dim)(normed(x, "pre"))
         q, k, v = jnp.split(qkv, 3, axis=-1)
         if angle is not None:
             q, k = (turned(y, angle, self.num_heads) for y in (q, k))
@@ -149,24 +154,30 @@ class Block(nn.Module):
         if queries.shape[1] != length:
             where = jnp.take_along_axis(where, queries[:, None, :, None], axis=2)
         mixed = self.attend(q, k, v, where, train, bias)
-        out = Dropout(self.dropout)(nn.Dense(dim, dtype=self.dtype)(mixed), train)
+        out = Dropout(self.dropout)(self.dense(dim)(mixed), train)
         x = normed(x + self.gate(x, out), "post")
         out = Dropout(self.dropout)(self.mlp(normed(x, "pre"), train), train)
         return normed(x + self.gate(x, out), "post")
 
+    def dense(self, features: int, use_bias: bool = True) -> nn.Dense:
+        init = nn.linear.default_kernel_init
+        if self.kernel_scale is not None:
+            init = nn.initializers.normal(self.kernel_scale)
+        return nn.Dense(features, use_bias, dtype=self.dtype, kernel_init=init)
+
     def gate(self, x: Float[Array, "n dim"], update: Float[Array, "n dim"]) -> Array:
         if not self.gated:
             return update
-        return nn.sigmoid(nn.Dense(x.shape[-1], dtype=self.dtype)(x)) * update
+        return nn.sigmoid(self.dense(x.shape[-1])(x)) * update
 
     def mlp(self, x: Float[Array, "n dim"], train: bool) -> Float[Array, "n dim"]:
         if self.activation == "gelu":
-            hidden = nn.gelu(nn.Dense(self.mlp_dim, dtype=self.dtype)(x))
-            return nn.Dense(x.shape[-1], dtype=self.dtype)(hidden)
-        both = nn.Dense(2 * self.mlp_dim, use_bias=False, dtype=self.dtype)(x)
+            hidden = nn.gelu(self.dense(self.mlp_dim)(x))
+            return self.dense(x.shape[-1])(hidden)
+        both = self.dense(2 * self.mlp_dim, use_bias=False)(x)
         switch, value = jnp.split(both, 2, axis=-1)
         hidden = Dropout(self.dropout)(nn.silu(switch) * value, train)
-        return nn.Dense(x.shape[-1], use_bias=False, dtype=self.dtype)(hidden)
+        return self.dense(x.shape[-1], use_bias=False)(hidden)
 
     def attend(
         self,

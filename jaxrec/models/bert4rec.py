@@ -43,6 +43,8 @@ class BERT4RecConfig:
     """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
     attention_dropout: float = 0.0
     """Fraction of the attention's weights that is dropped in training."""
+    kernel_scale: float | None = None
+    """Standard deviation that the blocks' matrices start with, .02 in BERT; None: 1/√(inputs)."""
     history_length: int = 100
     """Columns that are read; a [MASK] takes one, so that one fewer of the last events is shown."""
     norm: Norm = "post"
@@ -91,6 +93,7 @@ class BERT4Rec(nn.Module):
             norm=c.norm,
             positions=c.positions,
             attention_dropout=c.attention_dropout,
+            kernel_scale=c.kernel_scale,
         )
         self.project = nn.Dense(c.embed_dim)
         self.project_norm = nn.LayerNorm()

@@ -36,6 +36,8 @@ class SASRecConfig:
     """Fraction of the embeddings, and of each block's two updates, that is dropped in training."""
     attention_dropout: float = 0.0
     """Fraction of the attention's weights that is dropped in training."""
+    kernel_scale: float | None = None
+    """Standard deviation that the blocks' matrices start with, .02 in BERT; None: 1/√(inputs)."""
     history_length: int = 100
     """How many of the last events are read."""
     norm: Norm = "pre"
@@ -88,6 +90,7 @@ class SASRec(NextItem):
             gated=c.gated,
             activation=c.activation,
             attention_dropout=c.attention_dropout,
+            kernel_scale=c.kernel_scale,
         )
 
     def encode_user(self, batch: Batch, train: bool = False) -> Float[Array, "batch queries dim"]:
