@@ -183,8 +183,8 @@ OTHER_SEQUENCES = (
         unit="a million targets",
         repeats=2,
         warm_peer=False,
-        note="post-norm, at RecBole's defaults but for the attention's dropout, which ours has "
-        "not; full softmax, Adam. A target is a hidden item that is scored, a fifth of the events "
+        note="post-norm, at RecBole's defaults but for the attention's dropout, which neither side "
+        "has; full softmax, Adam. A target is a hidden item that is scored, a fifth of the events "
         "on both sides (RecBole's extra batches with only the last one hidden are turned off), so "
         "both read five events for each. RecBole's rows are prefixes of up to 50 events, ours "
         "whole histories packed into as many rows a step. No quality, as for `gru4rec`.",

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Int, Key
 
 from jaxrec.errors import InputError
-from jaxrec.negatives import Popularity
+from jaxrec.negatives import InBatch, Mixed, Popularity
 from jaxrec.typing import Batch
 
 Columns = Int[Array, "batch length"]
@@ -104,7 +104,7 @@ class Substitute:
     fraction: float = 0.3
     """The share of the events whose items are replaced, rounded down."""
     drawn: Any = field(default_factory=partial(Popularity, avoid_positives=False))
-    """How items are drawn: what objectives draw negatives by."""
+    """How items are drawn: by Uniform or Popularity, which need no targets."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -130,7 +130,7 @@ class Insert:
     fraction: float = 0.3
     """The share of the events that get a drawn one in front, rounded down."""
     drawn: Any = field(default_factory=partial(Popularity, avoid_positives=False))
-    """How items are drawn: what objectives draw negatives by."""
+    """How items are drawn: by Uniform or Popularity, which need no targets."""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -197,6 +197,12 @@ def _check(augmentation: Any) -> None:
         raise InputError(
             f"the fraction of {type(augmentation).__name__} in objective.views is "
             f"{augmentation.fraction}; give a number from 0 to 1."
+        )
+    drawn = getattr(augmentation, "drawn", None)
+    if isinstance(drawn, InBatch | Mixed):
+        raise InputError(
+            f"the drawn items of {type(augmentation).__name__} in objective.views are those of "
+            f"{type(drawn).__name__}, which draws targets; give Uniform or Popularity."
         )
 
 

@@ -56,6 +56,20 @@ class Config:
                 "the objective hides none; leave batches.whole False, or let the objective be "
                 "MaskedItems or Reconstruction."
             )
+        if self.train.accumulate > 1 and (found := _of_whole_batches(self.objective)):
+            raise InputError(
+                f"train.accumulate is {self.train.accumulate}, and the penalty of {found} is that "
+                "of a whole batch; leave accumulate 1, or set the penalty's decay to 0."
+            )
+
+
+def _of_whole_batches(objective: Any) -> str | None:
+    """Name the first objective, of those around each other, that is no mean over parts."""
+    while objective is not None:
+        if getattr(objective, "whole_batch", False):
+            return type(objective).__name__
+        objective = getattr(objective, "objective", None)
+    return None
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ class GraphConstraints:
     whole: bool = False
     """For draws for each query: score all items and pick the drawn ones, see Warp."""
 
+    @property
+    def whole_batch(self) -> bool:
+        return bool(self.decay)
+
     def __post_init__(self) -> None:
         for name in ("negative_weight", "neighbour_weight", "decay"):
             if getattr(self, name) < 0:

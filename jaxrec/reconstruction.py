@@ -16,7 +16,7 @@ from jaxrec import losses
 from jaxrec.contrast import Apply, encode
 from jaxrec.data.histories import multi_hot
 from jaxrec.errors import InputError
-from jaxrec.objectives import Result, weighted_mean
+from jaxrec.objectives import Around, Result, weighted_mean
 from jaxrec.typing import Batch
 
 
@@ -72,7 +72,7 @@ class Reconstruction:
 
 
 @dataclass(frozen=True)
-class Alternating:
+class Alternating(Around):
     """An objective for the encoder and for the decoder in turn, which the other rests in (RecVAE).
 
     For models with the collection "alternation" and the parameters "encoder", beside which all are
@@ -95,10 +95,6 @@ class Alternating:
                 raise InputError(
                     f"objective.{name} is {getattr(self, name)}; give a whole number from 1 on."
                 )
-
-    @property
-    def reconstructs(self) -> bool:
-        return getattr(self.objective, "reconstructs", False)
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]

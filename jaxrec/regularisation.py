@@ -15,12 +15,12 @@ from jaxtyping import Array, Float, Key, PyTree
 
 from jaxrec.contrast import Apply
 from jaxrec.embedding import Lookup, noting, tables_of
-from jaxrec.objectives import Bpr, Result
+from jaxrec.objectives import Around, Bpr, Result
 from jaxrec.typing import Batch
 
 
 @dataclass(frozen=True)
-class L2Penalty:
+class L2Penalty(Around):
     """An objective and, added to its loss, decay / 2 · |row|² of each row that the batch looks up.
 
     A row counts once, however often it is looked up. FullSoftmax, and draws of at least twice as
@@ -33,8 +33,8 @@ class L2Penalty:
     """By how much of itself a row is pulled towards zero, as a gradient, in each step."""
 
     @property
-    def hides_items(self) -> bool:
-        return getattr(self.objective, "hides_items", False)
+    def whole_batch(self) -> bool:
+        return bool(self.decay)
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
@@ -48,7 +48,7 @@ class L2Penalty:
 
 
 @dataclass(frozen=True)
-class Adversarial:
+class Adversarial(Around):
     """An objective and, added to its loss, what it is when tables move so that it grows most.
 
     Every row of a table moves along its gradient, by the same length: the fast gradient method on
@@ -65,10 +65,6 @@ class Adversarial:
     """ε: the length by which a row moves."""
     share: float = 1.0
     """λ: how much the loss of the moved tables counts."""
-
-    @property
-    def hides_items(self) -> bool:
-        return getattr(self.objective, "hides_items", False)
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
@@ -115,8 +111,10 @@ def _squares(found: list[Lookup], tables: dict[str, Array]) -> Float[Array, ""]:
 
 
 def _with_tables(variables: PyTree, tables: dict[str, Array]) -> PyTree:
+    """Put tables in the place of the parameters', and leave out what was propagated from those."""
     params = flatten_dict(variables["params"], sep="/") | tables
-    return {**variables, "params": unflatten_dict(params, sep="/")}
+    others = {name: x for name, x in variables.items() if name != "graph"}
+    return {**others, "params": unflatten_dict(params, sep="/")}
 
 
 def _unit(rows: Float[Array, "rows features"]) -> Float[Array, "rows features"]:

@@ -17,7 +17,7 @@ from jaxrec import losses
 from jaxrec.augmentation import Crop, Mask, Reorder, augment, ends
 from jaxrec.contrast import Apply
 from jaxrec.errors import InputError
-from jaxrec.objectives import Bpr, FullSoftmax, Result
+from jaxrec.objectives import Around, Bpr, FullSoftmax, Result
 from jaxrec.similarity import unit
 from jaxrec.typing import Batch
 
@@ -25,7 +25,7 @@ Vectors = Float[Array, "n dim"]
 
 
 @dataclass(frozen=True)
-class Views:
+class Views(Around):
     """An objective and, added to its loss, two changed forms of each history against all others.
 
     Both are encoded after the last event (Xie et al., "CL4SRec", ICDE 2022). Each draws its own
@@ -52,10 +52,6 @@ class Views:
                 "(Crop(0.6), Mask(0.3))."
             )
 
-    @property
-    def hides_items(self) -> bool:
-        return getattr(self.objective, "hides_items", False)
-
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
     ) -> Result:
@@ -81,7 +77,7 @@ class Views:
 
 
 @dataclass(frozen=True)
-class SameTarget:
+class SameTarget(Around):
     """An objective and, added to its loss, sequences with the same target against all others.
 
     The events up to a query are a sequence, its target what comes next. A sequence is paired with
@@ -103,7 +99,7 @@ class SameTarget:
     """At most so many pairs of a batch are compared, drawn from all queries."""
 
     def __post_init__(self) -> None:
-        if getattr(self.objective, "hides_items", False):
+        if self.hides_items:
             raise InputError(
                 f"objective.objective is {type(self.objective).__name__}, which asks for items "
                 "that the batch shows; give one that asks for what comes next, or use Views."
@@ -130,7 +126,7 @@ class SameTarget:
 
 
 @dataclass(frozen=True)
-class Nodes:
+class Nodes(Around):
     """An objective and, added to its loss, two views of each user and item against all others.
 
     For models with `views`, which gives the batch's users and targets twice (SGL, SimGCL). Users

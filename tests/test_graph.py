@@ -11,7 +11,7 @@ from jaxrec.models.lightgcn import LightGCNConfig
 from jaxrec.models.sgl import SGLConfig
 from jaxrec.models.simgcl import SimGCLConfig
 from jaxrec.objectives import Bpr
-from jaxrec.regularisation import L2Penalty
+from jaxrec.regularisation import Adversarial, L2Penalty
 from jaxrec.typing import CSR, Spec
 from jaxrec.views import Nodes
 from tests.contracts import ModelContract, eight_devices_later, init, random_batch
@@ -123,6 +123,18 @@ def _model(config):
     spec = Spec(8, 20, 0, positives=batch.catalogue.positives)
     model = config.build(spec)
     return model, init(model, jax.random.key(0), batch), batch
+
+
+def test_a_table_that_moves_does_so_in_all_layers():
+    """What was propagated before the objective is propagated again, from the tables that moved."""
+    model, variables, _ = _model(LightGCNConfig(embed_dim=4, num_layers=2, scale=0.5))
+    batch = random_batch(length=1)
+    objective = Adversarial(Bpr(), perturbation_norm=0.3)
+    found, expected = (
+        objective(model.apply, given, batch, jax.random.key(2))[1]["adversarial"]
+        for given in (model.precompute(variables), variables)
+    )
+    assert found == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_lightgcn_averages_all_layers():

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrec.config import load_config
 from jaxrec.embedding import lookups
+from jaxrec.errors import InputError
 from jaxrec.models.matrix_factorization import MatrixFactorizationConfig
 from jaxrec.negatives import Popularity, Uniform
 from jaxrec.objectives import Bpr, BprMax, FullSoftmax, MaskedItems, SampledSoftmax
 from jaxrec.optimizer import Adagrad
+from jaxrec.reconstruction import Reconstruction
 from jaxrec.regularisation import Adversarial, L2Penalty
 from jaxrec.typing import Spec
 from tests.contracts import ModelContract, init, random_batch
@@ -199,6 +202,17 @@ class TestAdversarial(ModelContract):
 
 
 @pytest.mark.parametrize("around", [L2Penalty, Adversarial])
-def test_what_goes_around_an_objective_hides_items_if_it_does(around):
+def test_what_goes_around_an_objective_hides_items_or_reconstructs_if_it_does(around):
     assert around(MaskedItems()).hides_items
+    assert around(Reconstruction()).reconstructs
     assert not around(Bpr()).hides_items
+    assert not around(Bpr()).reconstructs
+
+
+def test_penalties_of_whole_batches_refuse_parts():
+    config = load_config("ml1m_ultragcn_ultragcn")
+    parts = dataclasses.replace(config.train, accumulate=2)
+    for objective in (config.objective, L2Penalty(), Adversarial(L2Penalty())):
+        with pytest.raises(InputError, match=r"accumulate is 2, and the penalty of (Graph|L2Pen)"):
+            dataclasses.replace(config, objective=objective, train=parts)
+    dataclasses.replace(config, objective=L2Penalty(decay=0.0), train=parts)

@@ -16,6 +16,7 @@ from jaxrec.models.bert4rec import BERT4RecConfig
 from jaxrec.models.caser import CaserConfig
 from jaxrec.models.gru4rec import GRU4RecConfig
 from jaxrec.models.sasrec import SASRecConfig
+from jaxrec.negatives import InBatch, Mixed
 from jaxrec.objectives import Bpr, FullSoftmax, MaskedItems
 from jaxrec.optimizer import Adam
 from jaxrec.regularisation import L2Penalty
@@ -259,6 +260,9 @@ def test_wrong_values_are_refused():
     for change in (Crop, Mask, Reorder, Substitute, Insert):
         with pytest.raises(InputError, match=f"fraction of {change.__name__} in objective.views"):
             change(1.5)
+    for change, drawn in ((Substitute, InBatch()), (Insert, Mixed())):
+        with pytest.raises(InputError, match=f"those of {type(drawn).__name__}, which draws targ"):
+            change(drawn=drawn)
     with pytest.raises(InputError, match=r"objective\.views is 'crop'; give a tuple"):
         Views(views="crop")
     with pytest.raises(InputError, match="L2Penalty, which asks for items that the batch shows"):
