@@ -33,6 +33,8 @@ def write(bench: Bench) -> None:
     for suite, groups in bench.suites().items():
         results = {row.name: bench.result(row) for row in rows_of(groups)}
         (bench.folder / f"{suite}.svg").write_text(pictures.differences(suite, groups, results))
+        if drawn := pictures.curves(suite, groups, results):
+            (bench.folder / f"{suite}_curves.svg").write_text(drawn)
     for name, picture in speed_pictures.drawn(bench).items():
         (bench.folder / f"{name}.svg").write_text(picture)
     studied = sparsity_page.picture(sparsity_page.results(bench))
@@ -46,6 +48,8 @@ def page(bench: Bench) -> str:
     for suite, groups in bench.suites().items():
         parts += [f"## Accuracy: {suite}\n", _count(bench, list(rows_of(groups)))]
         parts.append(f"![Ours against the published numbers, {suite}]({suite}.svg)\n")
+        if any((bench.result(row) or {}).get("curve") for row in rows_of(groups)):
+            parts.append(f"![Validation while training, {suite}]({suite}_curves.svg)\n")
         for group in groups:
             parts += [f"### {group.title}\n", table(bench, group), _sources(group)]
             parts.append(_machines([bench.result(row) for row in group.shown]))

@@ -8,7 +8,7 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 
 from benchmarks.rows import Group, Row
-from jaxrec.figures import PALETTE
+from jaxrec.figures import MARKERS, PALETTE, colour_of
 
 WIDEST = 10.0
 """Per cent; what differs by more is drawn at the edge."""
@@ -33,6 +33,39 @@ def differences(
 ) -> str:
     """Draw a panel a group, as SVG; rows without a published number have no place in it."""
     return as_svg(suite, lambda: draw(groups, results))
+
+
+def curves(
+    suite: str, groups: Sequence[Group], results: Mapping[str, dict[str, Any] | None]
+) -> str | None:
+    """Draw how the rows of each group rose while they trained, as SVG; None if no row tells."""
+    panels = [
+        (group, told)
+        for group in groups
+        if (told := {row.name: x for row in group.rows if (x := _curve(results[row.name]))})
+    ]
+    return as_svg(f"{suite}, curves", lambda: _draw_curves(panels)) if panels else None
+
+
+def _curve(result: dict[str, Any] | None) -> list[list[float]]:
+    return [] if result is None else result.get("curve", [])
+
+
+def _draw_curves(panels: Sequence[tuple[Group, dict[str, list[list[float]]]]]) -> Figure:
+    figure = Figure(figsize=(9, 2.6 * len(panels)), layout="constrained")
+    for axes, (group, told) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels):
+        axes.set_title(group.title)
+        axes.grid(axis="y")
+        for index, (name, points) in enumerate(told.items()):
+            _, seconds, values = zip(*points)
+            minutes = [x / 60 for x in seconds]
+            marker, often = MARKERS[index % len(MARKERS)], max(len(points) // 8, 1)
+            axes.plot(minutes, values, marker=marker, markevery=often, markersize=4, label=name)
+            axes.lines[-1].set_color(colour_of(index))
+        axes.set_xlabel("minutes of training and validation, the first seed")
+        axes.set_ylabel(f"validation {group.metrics[-1]}")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), borderpad=0)
+    return figure
 
 
 def as_svg(title: str, make: Callable[[], Figure]) -> str:

@@ -184,6 +184,7 @@ def run(bench: Bench, row: Row, say: Callable[[str], None] = print) -> dict[str,
         shutil.rmtree(workdir)
     found = repeat.train(config, workdir, seeds=row.seeds, say=say)
     result = {"row": row.name, "suite": row.suite, **_summary(config, row.seeds, found)}
+    result["curve"] = _curve(workdir, f"validation/{config.protocol.monitor}")
     bench.path(row).parent.mkdir(parents=True, exist_ok=True)
     write_json(bench.path(row), result)
     shutil.rmtree(workdir)
@@ -205,6 +206,18 @@ def _summary(config: Config, seeds: int, found: dict[str, Any]) -> dict[str, Any
         "split": configs.to_json(config.data.split) or "the source's own, else leave-one-out",
         "config": configs.to_json(config),
     }
+
+
+def _curve(workdir: Path, name: str) -> list[list[float]]:
+    """List step, seconds from the start, and value at each validation of the first run."""
+    logs = sorted(workdir.glob("seed-*/metrics.jsonl")) or [workdir / "metrics.jsonl"]
+    points, seconds = [], 0.0
+    for line in logs[0].read_text().splitlines() if logs[0].exists() else ():
+        call = json.loads(line)
+        seconds += call["seconds"]
+        if name in call:
+            points.append([call["step"], round(seconds, 1), round(call[name], 5)])
+    return points
 
 
 def dirty() -> bool | None:

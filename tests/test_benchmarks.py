@@ -276,3 +276,11 @@ def test_a_killed_row_goes_on(bench, monkeypatch):
     assert bench.result(row) == json.loads(bench.path(row).read_text())
     assert result["seeds"] == [0]
     assert not workdir.exists()
+    steps, seconds, values = zip(*result["curve"])
+    assert len(steps) > 1
+    assert sorted(steps) == list(steps)
+    assert sorted(seconds) == list(seconds)
+    assert all(0 <= value <= 1 for value in values)
+    page.write(bench)
+    assert "(tiny_curves.svg)" in (bench.folder / "README.md").read_text()
+    assert "tiny_mf" in (bench.folder / "tiny_curves.svg").read_text()
