@@ -3,8 +3,9 @@
 Command:  jaxrec train diginetica_narm
 Time:     not measured here yet; 10 epochs, since the files have no validation part.
 Expected: not measured here yet; no published row on this very file is verified.
-Tuned:    no; 50-dimensional items, 100 units and the dropouts are the paper's; its
-          full softmax over 43,097 items became one over 2048 samples, as in diginetica_gru4rec.
+Tuned:    no; 50-dimensional items, 100 units and the dropouts are the paper's; its full softmax
+          over 43,097 items became one over 2048 samples. Batches and step size are those of
+          diginetica_gru4rec, which says why.
 Paper:    Li et al., "Neural Attentive Session-based Recommendation", CIKM 2017.
 """
 

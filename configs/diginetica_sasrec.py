@@ -3,7 +3,8 @@
 Command:  jaxrec train diginetica_sasrec
 Time:     not measured here yet; 10 epochs, since the files have no validation part.
 Expected: not measured here yet; no published row on this very file is verified.
-Tuned:    no; width, samples and epochs are those of diginetica_gru4rec.
+Tuned:    no; width, samples, epochs, batches and step size are those of diginetica_gru4rec, which
+          says why.
 Paper:    Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018; here with a
           softmax over samples.
 """
