@@ -44,7 +44,8 @@ def compiled(optimizer, model, objective, batches, shards, options):
     run = make_train_steps(
         module, objective, tx, built.batch_at, key, mesh, by_rows=rows, **dict(options)
     )
-    return lambda: create(module, tx, built, jax.random.key(0), mesh, False), run, built, mesh
+    ema = "ema_decay" in dict(options)
+    return lambda: create(module, tx, built, jax.random.key(0), mesh, ema), run, built, mesh
 
 
 def trained(optimizer, model=MF, objective=BPR, batches=FEW, steps=4, shards=0, **options):
@@ -86,6 +87,18 @@ def test_eight_devices_update_the_rows_that_one_does():
     table = eight.params["item_vector"]["embedding"]
     assert table.addressable_shards[0].data.shape == (16, 4)
     assert_equal(eight.params, one.params, 1e-5)
+
+
+def test_the_moving_average_follows_the_parameters_and_answers_for_them():
+    at = [trained(Sgd(learning_rate=0.5), steps=n, ema_decay=0.9)[0] for n in range(4)]
+    average = at[0].params
+    for state in at[1:]:
+        average = jax.tree.map(lambda a, b: 0.9 * a + 0.1 * b, average, state.params)
+        assert_equal(state.ema, average, 1e-7)
+        assert_equal(state.variables()["params"], average, 1e-7)
+    name = "item_vector"
+    moved = at[3].params[name]["embedding"] - average[name]["embedding"]
+    assert np.abs(moved).max() > 1e-3
 
 
 @pytest.mark.parametrize(("decay", "momentum"), [(0.0, None), (0.1, None), (0.0, 0.9)])

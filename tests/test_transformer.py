@@ -175,6 +175,9 @@ def test_matrices_are_drawn_with_the_scale_given_so_that_small_ones_leave_the_id
     for wide, narrow in zip(*kernels.values(), strict=True):
         assert narrow.std() == pytest.approx(0.02, rel=0.2)
         assert wide.std() == pytest.approx(wide.shape[0] ** -0.5, rel=0.2)
+    for wrong in (0.0, -1.0, float("nan")):
+        with pytest.raises(InputError, match=rf"kernel_scale is {wrong}; give a positive"):
+            make(kernel_scale=wrong)
     run, variables = make(positions="rotary", norm="post", kernel_scale=1e-6)
     plain = (X - X.mean(-1, keepdims=True)) / X.std(-1, keepdims=True)
     np.testing.assert_allclose(run(variables, X, SEGMENTS)[0], plain[0], atol=1e-3)

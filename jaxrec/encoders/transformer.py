@@ -160,9 +160,13 @@ class Block(nn.Module):
         return normed(x + self.gate(x, out), "post")
 
     def dense(self, features: int, use_bias: bool = True) -> nn.Dense:
-        init = nn.linear.default_kernel_init
-        if self.kernel_scale is not None:
-            init = nn.initializers.normal(self.kernel_scale)
+        init, scale = nn.linear.default_kernel_init, self.kernel_scale
+        if scale is not None:
+            if not 0 < scale < float("inf"):
+                raise InputError(
+                    f"model.kernel_scale is {scale}; give a positive number, such as 0.02, or None"
+                )
+            init = nn.initializers.normal(scale)
         return nn.Dense(features, use_bias, dtype=self.dtype, kernel_init=init)
 
     def gate(self, x: Float[Array, "n dim"], update: Float[Array, "n dim"]) -> Array:
