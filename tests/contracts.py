@@ -44,6 +44,7 @@ def checkerboard() -> Prepared:
     nothing = train.take(np.arange(0))
     kind = FeatureSpec("kind", "categorical", 4)
     tags = FeatureSpec("tags", "multi_categorical", 4)
+    title = FeatureSpec("title", "tokens", 8)
     age = FeatureSpec("age", "numeric", 2)
     of_users = np.arange(USERS + 1, dtype=np.int32)
     of_items = np.arange(ITEMS + 1, dtype=np.int32)
@@ -51,7 +52,7 @@ def checkerboard() -> Prepared:
         Dataset("checkerboard", train),
         Split(train, nothing, nothing),
         (kind, age),
-        (kind, tags),
+        (kind, tags, title),
         {
             "kind": np.where(of_users > 0, 2 + of_users % 2, 0).astype(np.int32),
             "age": np.stack([of_users / USERS, of_users > 0], 1).astype(np.float32),
@@ -59,6 +60,9 @@ def checkerboard() -> Prepared:
         {
             "kind": np.where(of_items > 0, 2 + of_items % 2, 0).astype(np.int32),
             "tags": np.stack([of_items % 4, np.zeros_like(of_items)], 1).astype(np.int32),
+            "title": np.where(
+                of_items[:, None] > 0, 2 + (of_items[:, None] // [1, 4, 16]) % 6, 0
+            ).astype(np.int32),
         },
         [],
     )

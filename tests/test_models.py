@@ -206,7 +206,9 @@ class TestDeepRecCosine(ModelContract):
 
 
 class TestDeepRecMlp(ModelContract):
-    config = DeepRecConfig(embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Mlp((16,)))
+    config = DeepRecConfig(
+        embed_dim=8, feature_dim=4, hidden_dims=(16,), similarity=Mlp((16,)), text="cnn"
+    )
     objective = SquaredError(Uniform(3))
     steps = 150
 
