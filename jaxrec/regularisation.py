@@ -1,4 +1,4 @@
-"""Objectives around objectives, against overfitting: L2 on what a batch touches, adversarial rows.
+"""Objectives around objectives, against overfitting: L2, adversarial rows, changed histories.
 
 Each is called as an objective is, holds one, and may hold another of these.
 """
@@ -6,6 +6,7 @@ Each is called as an objective is, holds one, and may hold another of these.
 import dataclasses
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import jax
@@ -13,9 +14,11 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Key, PyTree
 
+from jaxrec.augmentation import Mask, Substitute
 from jaxrec.contrast import Apply
 from jaxrec.embedding import Lookup, noting, tables_of
-from jaxrec.objectives import Around, Bpr, Result
+from jaxrec.errors import InputError
+from jaxrec.objectives import Around, Bpr, FullSoftmax, Result
 from jaxrec.typing import Batch
 
 
@@ -80,6 +83,37 @@ class Adversarial(Around):
         moved = {k: x + self.perturbation_norm * _unit(gradient[k]) for k, x in tables.items()}
         adversarial, _ = loss_at(variables, moved)
         return loss + self.share * adversarial, {**metrics, "adversarial": adversarial}
+
+
+@dataclass(frozen=True)
+class Augmented(Around):
+    """An objective on histories of which some items are hidden or replaced, anew in each step.
+
+    Events stay in their columns, so what follows each of them is asked as before.
+    """
+
+    objective: Any = field(default_factory=FullSoftmax)
+    """What is trained for; one that names what the batch shows would be asked for the changes."""
+    change: Any = field(default_factory=partial(Mask, 0.1))
+    """Mask or Substitute of augmentation.py; the others move events, and would show targets."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.change, Mask | Substitute):
+            raise InputError(
+                f"objective.change is {self.change!r}; give Mask or Substitute, which leave events "
+                "where they are."
+            )
+        if self.hides_items or self.reconstructs:
+            raise InputError(
+                f"objective.objective is {type(self.objective).__name__}, which asks for items "
+                "that the batch shows; give one that asks for what comes next."
+            )
+
+    def __call__(
+        self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
+    ) -> Result:
+        key, change_key = jax.random.split(key)
+        return self.objective(apply, variables, self.change(batch, change_key), key)
 
 
 def _without_fillers(batch: Batch) -> Batch:

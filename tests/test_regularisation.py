@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from jaxrec.augmentation import Crop, Mask, Substitute
 from jaxrec.config import load_config
 from jaxrec.embedding import lookups
 from jaxrec.errors import InputError
@@ -14,7 +15,7 @@ from jaxrec.negatives import Popularity, Uniform
 from jaxrec.objectives import Bpr, BprMax, FullSoftmax, MaskedItems, SampledSoftmax
 from jaxrec.optimizer import Adagrad
 from jaxrec.reconstruction import Reconstruction
-from jaxrec.regularisation import Adversarial, L2Penalty
+from jaxrec.regularisation import Adversarial, Augmented, L2Penalty
 from jaxrec.typing import Spec
 from tests.contracts import ModelContract, init, random_batch
 from tests.test_objectives import BATCH, KEY, Fixed, run, sasrec
@@ -199,6 +200,24 @@ def test_by_rows_an_adversarial_objective_trains_whole_tables():
 class TestAdversarial(ModelContract):
     config = MatrixFactorizationConfig(embed_dim=8)
     objective = L2Penalty(Adversarial(Bpr(), perturbation_norm=0.1), decay=1e-5)
+
+
+@pytest.mark.parametrize("change", [Mask(0.5), Substitute(0.5)], ids=str)
+def test_an_augmented_objective_is_the_objective_on_a_changed_history(change):
+    model, variables = sasrec()
+    loss, _ = run(Augmented(Bpr(Fixed()), change), model, variables)
+    changed = change(BATCH, jax.random.split(KEY)[1])
+    assert (changed.history != BATCH.history).any()
+    assert loss == pytest.approx(float(run(Bpr(Fixed()), model, variables, changed)[0]), rel=1e-5)
+    assert loss != pytest.approx(float(run(Bpr(Fixed()), model, variables)[0]), rel=1e-5)
+
+
+def test_changes_that_would_show_or_ask_for_the_wrong_items_are_refused():
+    with pytest.raises(InputError, match=r"change is Crop\(.*; give Mask or Substitute"):
+        Augmented(Bpr(), Crop())
+    for inner in (MaskedItems(), Reconstruction(), L2Penalty(MaskedItems())):
+        with pytest.raises(InputError, match=f"objective is {type(inner).__name__}, which asks"):
+            Augmented(inner)
 
 
 @pytest.mark.parametrize("around", [L2Penalty, Adversarial])
