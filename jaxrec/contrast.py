@@ -1,4 +1,4 @@
-"""Targets scored beside items that are drawn against them: what sampled objectives compare."""
+"""What objectives share: targets scored beside items that are drawn against them, and wrapping."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +12,20 @@ from jaxrec.negatives import Negatives, owned
 from jaxrec.typing import Batch
 
 Apply = Callable[..., Any]
+
+
+class Around:
+    """What an objective around another asks of its batches: what the inner one does."""
+
+    objective: Any
+
+    @property
+    def hides_items(self) -> bool:
+        return getattr(self.objective, "hides_items", False)
+
+    @property
+    def reconstructs(self) -> bool:
+        return getattr(self.objective, "reconstructs", False)
 
 
 class Contrast(NamedTuple):

@@ -24,20 +24,6 @@ from jaxrec.typing import Batch
 Result = tuple[Float[Array, ""], dict[str, Float[Array, ""]]]
 
 
-class Around:
-    """What an objective around another asks of its batches: what the inner one does."""
-
-    objective: Any
-
-    @property
-    def hides_items(self) -> bool:
-        return getattr(self.objective, "hides_items", False)
-
-    @property
-    def reconstructs(self) -> bool:
-        return getattr(self.objective, "reconstructs", False)
-
-
 @dataclass(frozen=True)
 class BinaryCrossEntropy:
     """Targets against drawn items, each as a yes or no, elementwise.

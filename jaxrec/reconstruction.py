@@ -13,10 +13,10 @@ from flax.traverse_util import flatten_dict
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from jaxrec import losses
-from jaxrec.contrast import Apply, encode
+from jaxrec.contrast import Apply, Around, encode
 from jaxrec.data.histories import multi_hot
 from jaxrec.errors import InputError
-from jaxrec.objectives import Around, Result, weighted_mean
+from jaxrec.objectives import Result, weighted_mean
 from jaxrec.typing import Batch
 
 

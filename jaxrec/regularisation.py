@@ -15,10 +15,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Float, Key, PyTree
 
 from jaxrec.augmentation import Mask, Substitute
-from jaxrec.contrast import Apply
+from jaxrec.contrast import Apply, Around
 from jaxrec.embedding import Lookup, noting, tables_of
 from jaxrec.errors import InputError
-from jaxrec.objectives import Around, Bpr, FullSoftmax, Result
+from jaxrec.objectives import Bpr, FullSoftmax, Result
 from jaxrec.typing import Batch
 
 

@@ -15,9 +15,9 @@ from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
 from jaxrec import losses
 from jaxrec.augmentation import Crop, Mask, Reorder, augment, ends
-from jaxrec.contrast import Apply
+from jaxrec.contrast import Apply, Around
 from jaxrec.errors import InputError
-from jaxrec.objectives import Around, Bpr, FullSoftmax, Result
+from jaxrec.objectives import Bpr, FullSoftmax, Result
 from jaxrec.similarity import unit
 from jaxrec.typing import Batch
 
