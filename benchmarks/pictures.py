@@ -1,4 +1,4 @@
-"""The picture of a suite: how far each row is from what is published, beside its tolerance."""
+"""The pictures of a suite: how far rows are from what is published, and how they got there."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence
@@ -39,31 +39,34 @@ def curves(
     suite: str, groups: Sequence[Group], results: Mapping[str, dict[str, Any] | None]
 ) -> str | None:
     """Draw how the rows of each group rose while they trained, as SVG; None if no row tells."""
+    told = {name: x for name, x in results.items() if x is not None and x.get("curve")}
     panels = [
-        (group, told)
-        for group in groups
-        if (told := {row.name: x for row in group.rows if (x := _curve(results[row.name]))})
+        (g.title, rows) for g in groups if (rows := [r.name for r in g.rows if r.name in told])
     ]
-    return as_svg(f"{suite}, curves", lambda: _draw_curves(panels)) if panels else None
+    return as_svg(f"{suite}, curves", lambda: _draw_curves(panels, told)) if panels else None
 
 
-def _curve(result: dict[str, Any] | None) -> list[list[float]]:
-    return [] if result is None else result.get("curve", [])
-
-
-def _draw_curves(panels: Sequence[tuple[Group, dict[str, list[list[float]]]]]) -> Figure:
+def _draw_curves(
+    panels: Sequence[tuple[str, list[str]]], told: Mapping[str, dict[str, Any]]
+) -> Figure:
     figure = Figure(figsize=(9, 2.6 * len(panels)), layout="constrained")
-    for axes, (group, told) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels):
-        axes.set_title(group.title)
+    for axes, (title, names) in zip(figure.subplots(len(panels), 1, squeeze=False)[:, 0], panels):
+        axes.set_title(title)
         axes.grid(axis="y")
-        for index, (name, points) in enumerate(told.items()):
-            _, seconds, values = zip(*points)
-            minutes = [x / 60 for x in seconds]
-            marker, often = MARKERS[index % len(MARKERS)], max(len(points) // 8, 1)
-            axes.plot(minutes, values, marker=marker, markevery=often, markersize=4, label=name)
-            axes.lines[-1].set_color(colour_of(index))
+        for index, name in enumerate(names):
+            _, seconds, values = zip(*told[name]["curve"])
+            axes.plot(
+                [x / 60 for x in seconds],
+                values,
+                color=colour_of(index),
+                marker=MARKERS[index % len(MARKERS)],
+                markevery=max(len(values) // 8, 1),
+                markersize=4,
+                label=name,
+            )
         axes.set_xlabel("minutes of training and validation, the first seed")
-        axes.set_ylabel(f"validation {group.metrics[-1]}")
+        protocol = told[names[0]]["protocol"]
+        axes.set_ylabel(f"{protocol['select_on']} {protocol['monitor']}")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), borderpad=0)
     return figure
 

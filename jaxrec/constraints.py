@@ -50,6 +50,7 @@ class GraphConstraints:
 
     @property
     def whole_batch(self) -> bool:
+        """Whether the loss of a batch is no mean of those of its parts."""
         return bool(self.decay)
 
     def __post_init__(self) -> None:

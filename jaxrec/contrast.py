@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
+from jaxrec.errors import InputError
 from jaxrec.negatives import Negatives, owned
 from jaxrec.typing import Batch
 
@@ -26,6 +27,14 @@ class Around:
     @property
     def reconstructs(self) -> bool:
         return getattr(self.objective, "reconstructs", False)
+
+    def check_next(self) -> None:
+        """Raise an InputError if the objective asks for items that the batch shows."""
+        if self.hides_items or self.reconstructs:
+            raise InputError(
+                f"objective.objective is {type(self.objective).__name__}, which asks for items "
+                "that the batch shows; give one that asks for what comes next, or use Views."
+            )
 
 
 class Contrast(NamedTuple):

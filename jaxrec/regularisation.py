@@ -37,6 +37,7 @@ class L2Penalty(Around):
 
     @property
     def whole_batch(self) -> bool:
+        """Whether the loss of a batch is no mean of those of its parts."""
         return bool(self.decay)
 
     def __call__(
@@ -103,11 +104,7 @@ class Augmented(Around):
                 f"objective.change is {self.change!r}; give Mask or Substitute, which leave events "
                 "where they are."
             )
-        if self.hides_items or self.reconstructs:
-            raise InputError(
-                f"objective.objective is {type(self.objective).__name__}, which asks for items "
-                "that the batch shows; give one that asks for what comes next."
-            )
+        self.check_next()
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]

@@ -99,11 +99,7 @@ class SameTarget(Around):
     """At most so many pairs of a batch are compared, drawn from all queries."""
 
     def __post_init__(self) -> None:
-        if self.hides_items:
-            raise InputError(
-                f"objective.objective is {type(self.objective).__name__}, which asks for items "
-                "that the batch shows; give one that asks for what comes next, or use Views."
-            )
+        self.check_next()
 
     def __call__(
         self, apply: Apply, variables: PyTree, batch: Batch, key: Key[Array, ""]
